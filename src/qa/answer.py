@@ -1,0 +1,145 @@
+"""Compose an answer of quoted sentences with their citations, or say that there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote as percent_encode
+
+from qa.errors import CitationMismatch
+from qa.text import matches, same_sentence, topic_terms
+from qa.types import (
+    AnswerSentence,
+    Candidate,
+    Citation,
+    Document,
+    Hit,
+    Location,
+    RankedPassage,
+    Store,
+)
+
+#: Sentences an answer has at most, and how far below the best one another may score.
+SENTENCES = 3
+MARGIN = 0.12
+
+
+def choose(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
+    """Choose the sentences of an answer: the best, with others that come near it.
+
+    Each is a group: the sentence, then the same sentence elsewhere. Groups stand in reading
+    order: sources by their best sentence, sentences of a source as they stand in it.
+    """
+    groups: dict[str, list[Candidate]] = {}
+    for found in candidates:
+        key = same_sentence(found.sentence.plain)
+        if key in groups:
+            groups[key].append(found)
+        elif len(groups) < SENTENCES and found.score >= candidates[0].score - MARGIN:
+            groups[key] = [found]
+    sources = list(dict.fromkeys(group[0].hit.passage.uri for group in groups.values()))
+    return sorted(
+        groups.values(),
+        key=lambda group: (sources.index(group[0].hit.passage.uri), group[0].sentence.start),
+    )
+
+
+def cite(
+    store: Store, groups: Sequence[Sequence[Candidate]]
+) -> tuple[tuple[AnswerSentence, ...], tuple[Citation, ...]]:
+    """Quote each group's sentence from its document.
+
+    :raises CitationMismatch: if the document does not have the passage's text at its offsets.
+    """
+    sentences = []
+    citations = []
+    for number, (found, *others) in enumerate(groups, 1):
+        document = store.document(found.hit.passage.uri)
+        citation = _citation(number, document, found, others)
+        check(document, citation)
+        citations.append(citation)
+        sentences.append(AnswerSentence(citation.quote, found.sentence.plain, number))
+    return tuple(sentences), tuple(citations)
+
+
+def check(document: Document, citation: Citation) -> None:
+    """Make sure that a citation is the text at its offsets; raise CitationMismatch if not.
+
+    No citation leaves the program without this check.
+    """
+    start, end = citation.start, citation.end
+    if not (0 <= start < end and document.text[start:end] == citation.quote):
+        raise CitationMismatch(document.uri, start, end)
+
+
+def _citation(
+    number: int, document: Document, found: Candidate, others: Iterable[Candidate]
+) -> Citation:
+    passage, start, end = found.hit.passage, found.sentence.start, found.sentence.end
+    return Citation(
+        number=number,
+        uri=document.uri,
+        title=document.title,
+        date=document.date,
+        sha256=document.sha256,
+        start=start,
+        end=end,
+        quote=passage.text[start - passage.start : end - passage.start],
+        section=passage.section,
+        page=passage.page,
+        line=passage.line + passage.text.count("\n", 0, start - passage.start),
+        references=references(document, start, end),
+        link=link(document.uri, start, end),
+        also=tuple(
+            Location(other.hit.passage.uri, other.sentence.start, other.sentence.end)
+            for other in others
+        ),
+    )
+
+
+def references(document: Document, start: int, end: int) -> tuple[str, ...]:
+    """Return the texts of the footnotes that a span carries, each once."""
+    found = (
+        mark.label
+        for mark in document.marks
+        if mark.kind == "footnote" and start <= mark.start and mark.end <= end and mark.label
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def link(uri: str, start: int, end: int) -> str:
+    """Return the address of the page that shows a source with a span marked."""
+    return f"/sources/{percent_encode(uri)}?start={start}&end={end}"
+
+
+def rank(
+    hits: Sequence[Hit], candidates: Sequence[Candidate], question: str, limit: int
+) -> tuple[RankedPassage, ...]:
+    """Return the best passages: those whose sentences were scored by their best one, then the rest.
+
+    The score is that of the best sentence, else the fused one lowered below all of those.
+    """
+    best: dict[int, float] = {}
+    for found in candidates:
+        best[found.hit.row] = max(found.score, best.get(found.hit.row, found.score))
+    floor = min(best.values(), default=1.0) - 1.0
+    scores = {hit.row: best.get(hit.row, floor + min(hit.score, 1.0)) for hit in hits}
+    ordered = sorted(hits, key=lambda hit: (-scores[hit.row], hit.row))
+    wanted = topic_terms(question)
+    return tuple(_ranked(hit, scores[hit.row], wanted) for hit in ordered[:limit])
+
+
+def _ranked(hit: Hit, score: float, wanted: Sequence[str]) -> RankedPassage:
+    passage = hit.passage
+    return RankedPassage(
+        uri=passage.uri,
+        title=passage.title,
+        start=passage.start,
+        end=passage.end,
+        text=passage.text,
+        section=passage.section,
+        page=passage.page,
+        line=passage.line,
+        score=round(score, 4),
+        ranks=hit.ranks,
+        highlights=matches(passage.text, wanted),
+    )

@@ -1,0 +1,59 @@
+"""The web application: the chat page and the JSON interface."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+from flask import Flask, Response, jsonify, render_template, request
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
+from werkzeug.exceptions import HTTPException
+
+from qa.app import problems, security
+from qa.app.api import api, operation
+from qa.app.pages import pages
+from qa.assistant import Live
+
+#: A question with all its options fits many times over.
+_LARGEST_BODY = 256 * 1024
+
+
+def create_app(live: Live) -> Flask:
+    """Make the application that answers from what is live; there need be no index yet."""
+    web = web_folder()
+    app = OpenAPI(
+        "qa",
+        info=Info(title="qa", version=metadata.version("qa")),
+        doc_ui=False,
+        validation_error_model=problems.Problem,
+        validation_error_callback=problems.of_validation,
+        template_folder=str(web / "templates"),
+        static_folder=str(web / "static"),
+    )
+    app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions["qa"] = live
+    problems.install(app)
+    security.install(app)
+    app.register_api(api)
+    app.register_api(operation)
+    app.register_blueprint(pages)
+
+    @app.get("/api/v1/openapi.json", doc_ui=False)
+    def openapi() -> Response:
+        return jsonify(app.api_doc)
+
+    @app.errorhandler(HTTPException)
+    def failed(error: HTTPException) -> Response | tuple[str, int]:
+        if request.path.startswith("/api/") or not request.accept_mimetypes.accept_html:
+            return problems.of_http(error)
+        return render_template("error.html", error=error), error.code or 500
+
+    return app
+
+
+def web_folder() -> Path:
+    """Return the folder of templates and static files: in the package, or beside it."""
+    installed = Path(__file__).parents[1] / "web"
+    return installed if installed.is_dir() else Path(__file__).parents[3] / "web"

@@ -1,0 +1,145 @@
+"""Errors as problem details (RFC 9457): what happened, to which field, what to do next."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, json, request
+from pydantic import BaseModel, ConfigDict, ValidationError
+from werkzeug.exceptions import HTTPException
+
+from qa.errors import (
+    IndexBusy,
+    IndexDamaged,
+    IndexIncompatible,
+    IndexMissing,
+    ModelMissing,
+    QAError,
+    QuestionError,
+    UnknownSource,
+)
+
+logger = logging.getLogger(__name__)
+
+#: Class of error to status and name; the nearest class in the order of resolution decides.
+STATUS: dict[type[QAError], tuple[HTTPStatus, str]] = {
+    QuestionError: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
+    UnknownSource: (HTTPStatus.NOT_FOUND, "unknown-source"),
+    IndexMissing: (HTTPStatus.SERVICE_UNAVAILABLE, "no-index"),
+    IndexDamaged: (HTTPStatus.SERVICE_UNAVAILABLE, "damaged-index"),
+    IndexIncompatible: (HTTPStatus.SERVICE_UNAVAILABLE, "incompatible-index"),
+    IndexBusy: (HTTPStatus.CONFLICT, "index-busy"),
+    ModelMissing: (HTTPStatus.SERVICE_UNAVAILABLE, "no-model"),
+    QAError: (HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error"),
+}
+#: What is said where the message of an error would tell where things lie on this machine.
+ADVICE: dict[str, str] = {
+    "no-index": "There is no index yet; build it: qa index",
+    "damaged-index": "The index is damaged; rebuild it: qa index --full",
+    "incompatible-index": "The index was built by other settings; rebuild it: qa index",
+    "no-model": "The embedding model cannot be loaded; see: qa doctor",
+    "internal-error": "The program failed; its log says why.",
+}
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field of a request."""
+
+    field: str
+    reason: str
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    model_config = ConfigDict(json_schema_extra={"description": "Problem details (RFC 9457)."})
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] = []
+
+
+def problem(
+    status: HTTPStatus, name: str, detail: str, errors: list[FieldProblem] | None = None
+) -> Response:
+    """Make the reply for an error."""
+    body = Problem(
+        type=f"urn:qa:problem:{name}",
+        title=status.phrase,
+        status=status.value,
+        detail=detail,
+        errors=errors or [],
+    )
+    return Response(
+        json.dumps(body.model_dump()), status.value, content_type="application/problem+json"
+    )
+
+
+def of_error(error: QAError) -> Response:
+    """Make the reply for one of our own errors."""
+    status, name = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("request failed", exc_info=error)
+    errors = []
+    if isinstance(error, QuestionError):
+        errors = [FieldProblem(field=error.field, reason=error.reason)]
+    return problem(status, name, ADVICE.get(name) or str(error), errors)
+
+
+def of_validation(error: ValidationError) -> Response:
+    """Make the reply for a request that does not fit its schema, naming every field."""
+    errors = []
+    for found in error.errors(include_url=False, include_context=False, include_input=False):
+        field = ".".join(str(part) for part in found["loc"]) or "the body"
+        reason = "unknown field" if found["type"] == "extra_forbidden" else found["msg"]
+        errors.append(FieldProblem(field=field, reason=reason))
+    detail = "; ".join(f"{entry.field}: {entry.reason}" for entry in errors)
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, errors)
+
+
+def of_http(error: HTTPException) -> Response:
+    """Make the reply for an error of the protocol: no such address, wrong method, too large."""
+    status = HTTPStatus(error.code or 500)
+    name = status.name.lower().replace("_", "-")
+    reply = problem(status, name, error.description or status.phrase)
+    for name, value in error.get_headers():
+        if name == "Allow":
+            reply.headers[name] = value
+    return reply
+
+
+def _of_anything(error: Exception) -> Response:
+    logger.error("request failed", exc_info=error)
+    name = "internal-error"
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, name, ADVICE[name])
+
+
+def check_json_body() -> Response | None:
+    """Refuse a body that is not a JSON object before anything looks at it."""
+    if request.method != "POST" or not request.path.startswith("/api/"):
+        return None
+    if request.mimetype != "application/json":
+        return problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            f"the content type is {request.mimetype or 'missing'!r}; send application/json",
+        )
+    try:
+        body: Any = json.loads(request.get_data())
+    except (ValueError, RecursionError):
+        return problem(HTTPStatus.BAD_REQUEST, "invalid-json", "the body is not JSON in UTF-8")
+    if not isinstance(body, dict):
+        return problem(HTTPStatus.BAD_REQUEST, "invalid-json", "the body is not a JSON object")
+    return None
+
+
+def install(app: Flask) -> None:
+    """Answer every error under /api with a problem document."""
+    app.before_request(check_json_body)
+    app.register_error_handler(QAError, of_error)
+    app.register_error_handler(HTTPException, of_http)
+    app.register_error_handler(Exception, _of_anything)

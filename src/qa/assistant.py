@@ -1,0 +1,173 @@
+"""The facade: open an index, ask it questions."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from qa.answer import choose, cite, rank
+from qa.config import Settings
+from qa.encoder import open_encoder
+from qa.errors import IndexIncompatible, QuestionError, UnknownSource
+from qa.retrieve import retrieve
+from qa.selector import Selector, calibration
+from qa.stores.generation import current
+from qa.stores.local import LocalStore
+from qa.types import Answer, Encoder
+
+#: Characters of a question, passages of a reply, earlier turns.
+LONGEST_QUESTION = 2000
+MOST_PASSAGES = 50
+MOST_TURNS = 20
+
+
+class Assistant:
+    """Answers questions from one generation of an index. Safe to share between threads."""
+
+    def __init__(self, store: LocalStore, encoder: Encoder, settings: Settings) -> None:
+        self.store = store
+        self.encoder = encoder
+        self._settings = settings
+        self._selector = Selector(encoder)
+        self.threshold = settings.threshold if settings.threshold >= 0 else calibration().threshold
+
+    @classmethod
+    def open(cls, index: str | Path | None = None, settings: Settings | None = None) -> Assistant:
+        """Open the live generation of an index with the model that built it.
+
+        :raises IndexMissing: if there is none.
+        :raises IndexDamaged: if its files are not what was written.
+        :raises IndexIncompatible: if it was built with another model.
+        """
+        settings = settings or Settings()
+        if index is not None:
+            settings = dataclasses.replace(settings, index=Path(index))
+        store = LocalStore.open(settings.index)
+        return cls(store, _matching(open_encoder(settings), store), settings)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        limit: int = 5,
+        sources: Sequence[str] | None = None,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> Answer:
+        """Answer a question with quoted sentences, or refuse and name the nearest passages.
+
+        :param limit: passages to return, 1 to 50.
+        :param sources: uris; where given, the only sources searched.
+        :param after: ISO 8601 day; only sources dated that day or later.
+        :param before: ISO 8601 day; only sources dated that day or earlier.
+        :raises QuestionError: if the question is blank or too long, or an option out of range.
+        :raises UnknownSource: if one of the sources is not in the index.
+        """
+        began = time.perf_counter()
+        _check(question, limit)
+        uris = self._searched(sources, after, before)
+        vector = self.encoder.encode([question])[0]
+        hits = retrieve(
+            self.store,
+            question,
+            vector,
+            dense_weight=self._settings.dense_weight,
+            candidates=max(self._settings.candidates, limit),
+            uris=uris,
+        )
+        selection = self._selector.select(self.store, question, vector, hits)
+        answered = bool(selection.candidates) and selection.confidence >= self.threshold
+        groups = choose(selection.candidates) if answered else []
+        sentences, citations = cite(self.store, groups)
+        return Answer(
+            question=question,
+            interpreted=question.strip(),
+            answered=answered,
+            confidence=round(selection.confidence, 4),
+            answer=sentences,
+            citations=citations,
+            passages=rank(hits, selection.candidates, question, limit),
+            disagreements=(),
+            generation=self.store.generation,
+            took_ms=round((time.perf_counter() - began) * 1000, 2),
+        )
+
+    def _searched(
+        self, sources: Sequence[str] | None, after: str | None, before: str | None
+    ) -> list[str] | None:
+        """Return the uris to search, None for all."""
+        first, last = _day("after", after), _day("before", before)
+        if sources is None and not first and not last:
+            return None
+        if sources is not None and not sources:
+            raise QuestionError("sources", "is empty; leave it out to search all sources")
+        dates = {source.uri: source.date for source in self.store.sources()}
+        for uri in sources or ():
+            if uri not in dates:
+                raise UnknownSource(uri, "not in the index; `qa sources` lists what is")
+        return sorted(
+            uri
+            for uri in set(sources or dates)
+            if (not first or (dates[uri] or "") >= first)
+            and (not last or (dates[uri] or "9999") <= last)
+        )
+
+
+class Live:
+    """The assistant of the live generation, opened anew when another one was published."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._lock = threading.Lock()
+        self._assistant: Assistant | None = None
+
+    def assistant(self) -> Assistant:
+        """Return the assistant of the live generation; raise as `Assistant.open` does.
+
+        A caller keeps what it got for as long as it needs it: a generation never changes.
+        """
+        found = self._assistant
+        if found and found.store.generation == current(self.settings.index).name:
+            return found
+        with self._lock:
+            found = self._assistant
+            folder = current(self.settings.index)
+            if found is None:
+                found = Assistant.open(settings=self.settings)
+            elif found.store.generation != folder.name:
+                store = LocalStore.open(self.settings.index)
+                found = Assistant(store, _matching(found.encoder, store), self.settings)
+            self._assistant = found
+            return found
+
+
+def _matching(encoder: Encoder, store: LocalStore) -> Encoder:
+    if store.manifest.model != encoder.name:
+        raise IndexIncompatible("model", encoder.name, store.manifest.model)
+    return encoder
+
+
+def _check(question: str, limit: int) -> None:
+    if not question.strip():
+        raise QuestionError("question", "is empty; write a question")
+    if any("\ud800" <= character <= "\udfff" for character in question):
+        raise QuestionError("question", "has half of a surrogate pair, which is no character")
+    if len(question) > LONGEST_QUESTION:
+        raise QuestionError(
+            "question", f"has {len(question)} characters; at most {LONGEST_QUESTION}"
+        )
+    if not 1 <= limit <= MOST_PASSAGES:
+        raise QuestionError("limit", f"is {limit}; 1 to {MOST_PASSAGES}")
+
+
+def _day(field: str, value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError as error:
+        raise QuestionError(field, f"is {value!r}; a day is written YYYY-MM-DD") from error

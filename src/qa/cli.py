@@ -1,0 +1,322 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from qa.config import Settings
+from qa.errors import (
+    ConfigError,
+    IndexDamaged,
+    IndexIncompatible,
+    IndexMissing,
+    QAError,
+    QuestionError,
+    UnknownSource,
+)
+from qa.types import Answer, Citation, RankedPassage
+
+DONE, NO, USAGE, NO_INDEX, FAILED = 0, 1, 2, 3, 4
+
+#: Class of error to exit code; the nearest class in the order of resolution decides.
+EXIT_CODES: dict[type[QAError], int] = {
+    ConfigError: USAGE,
+    QuestionError: USAGE,
+    UnknownSource: USAGE,
+    IndexMissing: NO_INDEX,
+    IndexDamaged: NO_INDEX,
+    IndexIncompatible: NO_INDEX,
+    QAError: FAILED,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command, and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    try:
+        settings = Settings.load(os.environ, arguments.config, _given(arguments))
+        command: Callable[[argparse.Namespace, Settings], int] = arguments.command
+        return command(arguments, settings)
+    except QAError as error:
+        print(f"qa: {error}", file=sys.stderr)
+        return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        print("qa: stopped", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--corpus", type=Path, metavar="DIR", help="the sources (corpus)")
+    common.add_argument("--index", type=Path, metavar="DIR", help="the index (index)")
+    common.add_argument("--config", type=Path, metavar="FILE", help="settings (qa.toml)")
+    parser = argparse.ArgumentParser(
+        prog="qa", description="Ask your own documents and get quoted, checkable answers."
+    )
+    parser.add_argument("--version", action="version", version=f"qa {metadata.version('qa')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace, Settings], int]) -> Any:
+        text = (run.__doc__ or "").strip().splitlines()[0]
+        command = commands.add_parser(name, parents=[common], help=text, description=text)
+        command.set_defaults(command=run)
+        return command
+
+    index = add("index", _index)
+    index.add_argument("--full", action="store_true", help="build even if nothing changed")
+    index.add_argument("--json", action="store_true", help="print the report as JSON")
+    ask = add("ask", _ask)
+    ask.add_argument("question", help="the question, in quotation marks")
+    ask.add_argument("--limit", type=int, default=5, metavar="N", help="passages to show, 1 to 50")
+    ask.add_argument("--source", action="append", metavar="URI", help="only this; repeatable")
+    ask.add_argument("--after", metavar="DAY", help="only sources dated this day or later")
+    ask.add_argument("--before", metavar="DAY", help="only sources dated this day or earlier")
+    ask.add_argument("--json", action="store_true", help="print the reply of the JSON interface")
+    serve = add("serve", _serve)
+    serve.add_argument("--host", help="address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on, 0 for a free one (8000)")
+    for name, run in (("status", _status), ("sources", _sources)):
+        add(name, run).add_argument("--json", action="store_true", help="print JSON")
+    evaluate = add("eval", _eval)
+    evaluate.add_argument("file", type=Path, help="SQuAD-format .json, or .jsonl of questions")
+    evaluate.add_argument("--json", action="store_true", help="print JSON")
+    add("doctor", _doctor)
+    return parser
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    names = [field.name for field in dataclasses.fields(Settings)]
+    return {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+class _Bar:
+    """Shows progress on a terminal, one bar a phase; silent elsewhere."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+        self._bar: Any = None
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        from tqdm import tqdm
+
+        if phase != self._phase:
+            self.close()
+            self._phase = phase
+            self._bar = tqdm(total=total, desc=phase, disable=None, leave=False)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _index(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Build the index, or bring it up to date."""
+    from qa.encoder import open_encoder
+    from qa.ingest import build
+
+    bar = _Bar()
+    try:
+        report = build(settings, open_encoder(settings), full=arguments.full, progress=bar)
+    finally:
+        bar.close()
+    if arguments.json:
+        _print_json(dataclasses.asdict(report))
+        return DONE
+    if report.changed:
+        changes = ", ".join(f"{count} {name}" for name, count in report.sources.items() if count)
+        print(f"Built generation {report.generation} in {report.seconds['total']:.1f} s.")
+        print(f"Sources: {changes or 'none'}.")
+        total, embedded = report.passages["total"], report.passages["embedded"]
+        print(f"Passages: {total}, {embedded} embedded.")
+    else:
+        print(f"Nothing changed; generation {report.generation} stays.")
+    for entry in report.skipped:
+        print(f"Skipped {entry.uri}: {entry.reason}")
+    return DONE
+
+
+def _ask(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Answer a question with sentences quoted from the sources."""
+    from qa.assistant import Assistant
+
+    assistant = Assistant.open(settings=settings)
+    reply = assistant.ask(
+        arguments.question,
+        limit=arguments.limit,
+        sources=arguments.source,
+        after=arguments.after,
+        before=arguments.before,
+    )
+    if arguments.json:
+        _print_json(dataclasses.asdict(reply))
+    elif reply.answered:
+        _print_answer(reply)
+    else:
+        _print_refusal(reply, len(list(assistant.store.sources())))
+    return DONE if reply.answered else NO
+
+
+def _wrap(text: str, indent: str = "") -> str:
+    width = min(100, shutil.get_terminal_size().columns)
+    return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
+
+
+def _print_answer(reply: Answer) -> None:
+    for sentence in reply.answer:
+        print(_wrap(f"“{sentence.plain}” [{sentence.citation}]"))
+    print()
+    for citation in reply.citations:
+        print(_wrap(f"[{citation.number}] {_heading(citation)}"))
+        print(f"    {citation.uri}:{citation.line}, characters {citation.start}-{citation.end}")
+        for reference in citation.references:
+            print(_wrap(f"cites: {reference}", "    "))
+        for place in citation.also:
+            print(f"    also in {place.uri}, characters {place.start}-{place.end}")
+    print(f"\nConfidence {reply.confidence:.0%}.")
+
+
+def _heading(found: Citation | RankedPassage) -> str:
+    dated = f" ({found.date})" if isinstance(found, Citation) and found.date else ""
+    return " > ".join((found.title + dated, *found.section))
+
+
+def _print_refusal(reply: Answer, sources: int) -> None:
+    name = "source does" if sources == 1 else "sources do"
+    print(f"The {sources} {name} not answer this (confidence {reply.confidence:.0%}).")
+    if reply.passages:
+        print("Related, not an answer:")
+    for passage in reply.passages[:3]:
+        print(f"\n  {passage.uri}:{passage.line}  {_heading(passage)}")
+        print(_wrap(textwrap.shorten(passage.text, 300, placeholder=" …"), "    "))
+
+
+def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Serve the chat page and the JSON interface."""
+    import waitress
+
+    from qa.app import create_app
+    from qa.assistant import Live
+
+    live = Live(settings)
+    try:
+        live.assistant()
+    except QAError as error:
+        print(f"qa: {error}; serving without it until it is there", file=sys.stderr)
+    try:
+        server = waitress.create_server(
+            create_app(live),
+            host=settings.host,
+            port=settings.port,
+            threads=settings.threads,
+            ident=None,
+        )
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        print(f"qa: cannot listen on {where}: {error.strerror}; try --port", file=sys.stderr)
+        return FAILED
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit  # waitress then answers the requests in flight, and ends
+
+    signal.signal(signal.SIGTERM, stop)
+    print(f"Serving on http://{settings.host}:{server.effective_port} (Ctrl-C stops)", flush=True)
+    server.run()
+    return DONE
+
+
+def _status(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Describe the live index."""
+    from qa.stores.local import LocalStore
+
+    store = LocalStore.open(settings.index)
+    manifest = store.manifest
+    if arguments.json:
+        _print_json({"generation": store.generation, **dataclasses.asdict(manifest)})
+        return DONE
+    print(f"Generation  {store.generation}")
+    print(f"Built       {manifest.created}")
+    print(f"Model       {manifest.model}, {manifest.dimension} dimensions")
+    print(f"Sources     {manifest.counts['sources']}")
+    print(f"Passages    {manifest.counts['passages']}")
+    print(f"Skipped     {len(manifest.skipped)}")
+    for entry in manifest.skipped:
+        print(f"  {entry.uri}: {entry.reason}")
+    return DONE
+
+
+def _sources(arguments: argparse.Namespace, settings: Settings) -> int:
+    """List the sources in the index."""
+    from qa.stores.local import LocalStore
+
+    store = LocalStore.open(settings.index)
+    if arguments.json:
+        _print_json([dataclasses.asdict(source) for source in store.sources()])
+        return DONE
+    for source in store.sources():
+        dated = source.date or "undated"
+        print(f"{source.uri}  {dated}  {source.passages} passages  {source.title}")
+    for entry in store.manifest.skipped:
+        print(f"{entry.uri}  skipped: {entry.reason}")
+    return DONE
+
+
+def _eval(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Measure retrieval, answers and refusals on a file of questions."""
+    from qa.evaluate import evaluate
+
+    bar = _Bar()
+    try:
+        with tempfile.TemporaryDirectory(prefix="qa-eval-") as folder:
+            result = evaluate(arguments.file, settings, Path(folder), bar)
+    finally:
+        bar.close()
+    if arguments.json:
+        _print_json(result)
+        return DONE
+    _print_measures(str(arguments.file), result)
+    for name, values in result.get("groups", {}).items():
+        _print_measures(f"group {name}", values)
+    return DONE
+
+
+def _print_measures(title: str, result: dict[str, Any]) -> None:
+    print(title)
+    for name, value in result.items():
+        if name != "groups" and value is not None:
+            shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+            print(f"  {name:<32}{shown:>10}")
+
+
+def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Check that everything the program needs is there and sound."""
+    from qa.doctor import checks
+
+    sound = True
+    for check in checks(settings):
+        sound = sound and check.sound
+        print(f"{'ok ' if check.sound else 'BAD'}  {check.name}: {check.finding}")
+    return DONE if sound else NO

@@ -1,0 +1,61 @@
+"""Check that what the program needs is there and sound."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+from qa.config import Settings
+from qa.encoder import exported_folder, model_folder
+from qa.errors import QAError
+from qa.stores.local import LocalStore
+
+PACKAGES = ("faiss-cpu", "flask", "openvino", "tantivy", "tokenizers", "waitress")
+#: Needed once, to export a model.
+EXPORT_PACKAGES = ("sentence-transformers", "torch")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    sound: bool
+    finding: str
+
+
+def checks(settings: Settings) -> Iterator[Check]:
+    """Look at packages, model, corpus and index, one after the other."""
+    yield Check("python", sys.version_info >= (3, 11), sys.version.split()[0])
+    for package in (*PACKAGES, *EXPORT_PACKAGES):
+        try:
+            yield Check(package, True, metadata.version(package))
+        except metadata.PackageNotFoundError:
+            yield Check(package, False, f"not installed: pip install {package}")
+    yield _model(settings)
+    found = settings.corpus.is_dir()
+    advice = "" if found else " is no folder; name it with --corpus"
+    yield Check("corpus", found, f"{settings.corpus}{advice}")
+    yield _index(settings)
+
+
+def _model(settings: Settings) -> Check:
+    try:
+        folder = model_folder(settings.model)
+    except QAError as error:
+        return Check("model", False, str(error))
+    exported = (exported_folder(settings, folder) / "model.json").is_file()
+    finding = "exported" if exported else "not exported yet; the first `qa index` does it"
+    return Check("model", True, f"{settings.model}, {finding}")
+
+
+def _index(settings: Settings) -> Check:
+    try:
+        store = LocalStore.open(settings.index)
+    except QAError as error:
+        return Check("index", False, str(error))
+    counts = store.manifest.counts
+    finding = f"{store.generation}, {counts['sources']} sources, {counts['passages']} passages"
+    return Check("index", True, f"{finding}, every checksum right")

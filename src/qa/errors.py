@@ -1,0 +1,140 @@
+"""What can go wrong, as facts.
+
+QAError
+├─ ConfigError          a setting: key, value, expected
+├─ SourceError          a file of the corpus: uri, reason
+│  ├─ UnsupportedFormat
+│  ├─ UnreadableSource
+│  └─ UnknownSource     asked for, not in the index
+├─ QuestionError        a question or one of its options: field, reason
+├─ QuestionFileError    a file of questions: path, reason
+├─ ModelMissing         name, reason
+├─ IndexMissing         path
+├─ IndexDamaged         path, reason
+├─ IndexIncompatible    field, expected, found
+├─ IndexBusy            path, pid
+└─ CitationMismatch     a quote that is not the text at its offsets: a bug, never sent
+
+Errors know facts; the command line and the web application each own one table from class to
+exit code or status.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class QAError(Exception):
+    """Everything this package raises on purpose."""
+
+
+class ConfigError(QAError):
+    """A setting that cannot be used."""
+
+    def __init__(self, key: str, value: object, expected: str) -> None:
+        #: name of the setting, as written by the user
+        self.key = key
+        self.value = value
+        self.expected = expected
+        super().__init__(f"setting {key!r} is {value!r}; expected {expected}")
+
+
+class SourceError(QAError):
+    """A source that cannot be used."""
+
+    def __init__(self, uri: str, reason: str) -> None:
+        #: path below the corpus, forward slashes
+        self.uri = uri
+        self.reason = reason
+        super().__init__(f"{uri}: {reason}")
+
+
+class UnsupportedFormat(SourceError):
+    """A file whose format has no reader."""
+
+
+class UnreadableSource(SourceError):
+    """A file whose content cannot be decoded or parsed."""
+
+
+class UnknownSource(SourceError):
+    """A source that was asked for and is not in the index."""
+
+
+class QuestionError(QAError):
+    """A question, or an option of it, that cannot be used."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        #: name of the offending field in the request
+        self.field = field
+        self.reason = reason
+        super().__init__(f"{field}: {reason}")
+
+
+class QuestionFileError(QAError):
+    """A file of questions that cannot be used."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: {reason}")
+
+
+class ModelMissing(QAError):
+    """An embedding model that is not on this machine."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"model {name!r} cannot be used: {reason}")
+
+
+class IndexMissing(QAError):
+    """No index where one was expected."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"no index at {str(path)!r}; build it: qa index")
+
+
+class IndexDamaged(QAError):
+    """An index whose files are not what its manifest says."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(
+            f"the index {str(path)!r} is damaged: {reason}; rebuild it: qa index --full"
+        )
+
+
+class IndexIncompatible(QAError):
+    """An index made by other settings or another version."""
+
+    def __init__(self, field: str, expected: object, found: object) -> None:
+        self.field = field
+        self.expected = expected
+        self.found = found
+        super().__init__(
+            f"the index was built with {field} {found!r}, now it is {expected!r}; "
+            "rebuild it: qa index"
+        )
+
+
+class IndexBusy(QAError):
+    """Another process is building the index."""
+
+    def __init__(self, path: Path, pid: int) -> None:
+        self.path = path
+        self.pid = pid
+        super().__init__(f"process {pid} is building the index {str(path)!r}; wait for it to end")
+
+
+class CitationMismatch(QAError):
+    """A quote that differs from the text at its offsets."""
+
+    def __init__(self, uri: str, start: int, end: int) -> None:
+        self.uri = uri
+        self.start = start
+        self.end = end
+        super().__init__(f"the text of {uri} at {start}..{end} is not the quote")

@@ -1,0 +1,280 @@
+"""Measure retrieval, answers and refusals on a file of questions."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qa.assistant import Assistant
+from qa.config import Settings
+from qa.encoder import open_encoder
+from qa.errors import QuestionFileError
+from qa.ingest import Progress, build
+from qa.stores.local import LocalStore
+from qa.types import Answer, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question with what is known of its right answer."""
+
+    text: str
+    #: texts that a right sentence contains; empty where the sources do not answer
+    answers: tuple[str, ...]
+    #: source with the answer, where known
+    uri: str | None = None
+    #: spans of the answers in the source, where known
+    spans: tuple[Span, ...] = ()
+    #: sources that are about the same topic, removed to make the question unanswerable
+    topic: tuple[str, ...] = ()
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was observed for one question."""
+
+    question: Question
+    #: 1-based rank of the first right passage, 0 if none among those returned
+    rank: int
+    sentence_hit: bool
+    answered: bool
+    confidence: float
+    took_ms: float
+
+
+# measures: pure functions, tested against tables computed by hand
+
+
+def hit_rate(ranks: Sequence[int], depth: int) -> float:
+    """Return the share of questions whose first right passage stands at most this deep."""
+    return _mean([0 < rank <= depth for rank in ranks])
+
+
+def reciprocal_rank(ranks: Sequence[int], depth: int) -> float:
+    """Return the mean of 1/rank of the first right passage, 0 where it stands deeper."""
+    return _mean([1 / rank if 0 < rank <= depth else 0.0 for rank in ranks])
+
+
+def discounted_gain(ranks: Sequence[int], depth: int) -> float:
+    """Return nDCG for one right passage a question: 1/log2(1+rank), 0 where it stands deeper.
+
+    Järvelin and Kekäläinen, "Cumulated Gain-Based Evaluation of IR Techniques", 2002.
+    """
+    return _mean([1 / math.log2(1 + rank) if 0 < rank <= depth else 0.0 for rank in ranks])
+
+
+def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
+    """Return the chance that a positive scores above a negative, ties counting half.
+
+    Mann and Whitney, 1947; by ranks, so that it takes n log n.
+    """
+    if not positive or not negative:
+        return math.nan
+    scores = sorted([(score, 1) for score in positive] + [(score, 0) for score in negative])
+    total = 0.0
+    place = 0
+    while place < len(scores):
+        end = place
+        while end < len(scores) and scores[end][0] == scores[place][0]:
+            end += 1
+        rank = (place + 1 + end) / 2
+        total += rank * sum(label for _, label in scores[place:end])
+        place = end
+    count = len(positive)
+    return (total - count * (count + 1) / 2) / (count * len(negative))
+
+
+def false_answers(positive: Sequence[float], negative: Sequence[float], answered: float) -> float:
+    """Return the share of negatives at or above the score that this share of positives reaches."""
+    if not positive or not negative:
+        return math.nan
+    keep = math.ceil(answered * len(positive))
+    threshold = sorted(positive, reverse=True)[max(0, keep - 1)]
+    return _mean([score >= threshold for score in negative])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
+
+
+# question files
+
+
+def read_questions(path: Path) -> tuple[list[Question], dict[str, str]]:
+    """Read a file of questions; return them with the corpus that the file brings, if any.
+
+    SQuAD-format JSON brings its contexts as sources. JSON lines of {"question", "answers", "uri"}
+    are asked of the index: no answers means that the sources do not answer.
+
+    :raises QuestionFileError: naming the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise QuestionFileError(path, f"cannot be read ({error})") from error
+    if path.suffix == ".jsonl":
+        return [_line(path, number, line) for number, line in _lines(text)], {}
+    try:
+        return _squad(json.loads(text))
+    except (ValueError, KeyError, TypeError) as error:
+        raise QuestionFileError(path, f"not SQuAD-format JSON ({error!r})") from error
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    return ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
+
+
+def _line(path: Path, number: int, line: str) -> Question:
+    try:
+        entry = json.loads(line)
+        question, answers = entry["question"], entry["answers"]
+        if not isinstance(question, str) or not all(isinstance(text, str) for text in answers):
+            raise TypeError("question is a text, answers a list of texts")
+        return Question(question, tuple(answers), entry.get("uri"), group=entry.get("group", ""))
+    except (ValueError, KeyError, TypeError) as error:
+        expected = '{"question": "...", "answers": ["..."], "uri": "..."}'
+        raise QuestionFileError(path, f"line {number}: expected {expected} ({error!r})") from error
+
+
+def _squad(data: Any) -> tuple[list[Question], dict[str, str]]:
+    questions: list[Question] = []
+    corpus: dict[str, str] = {}
+    for number, article in enumerate(data["data"]):
+        start = len(corpus)
+        topic = tuple(
+            f"{number:03}/{start + place:05}.txt" for place in range(len(article["paragraphs"]))
+        )
+        for uri, paragraph in zip(topic, article["paragraphs"], strict=True):
+            corpus[uri] = paragraph["context"]
+            for entry in paragraph["qas"]:
+                spans = tuple(
+                    (answer["answer_start"], answer["answer_start"] + len(answer["text"]))
+                    for answer in entry["answers"]
+                )
+                texts = tuple(answer["text"] for answer in entry["answers"])
+                questions.append(Question(entry["question"], texts, uri, spans, topic))
+    return questions, corpus
+
+
+# running
+
+
+def evaluate(
+    path: Path, settings: Settings, folder: Path, progress: Progress = lambda *_: None
+) -> dict[str, Any]:
+    """Ask every question of a file and return the measures.
+
+    A file that brings a corpus gets an index of its own in `folder`; then every question is asked
+    again with its whole topic removed, which makes it unanswerable.
+    """
+    questions, corpus = read_questions(path)
+    if not questions:
+        raise QuestionFileError(path, "holds no question")
+    if corpus:
+        settings = dataclasses.replace(settings, corpus=folder / "corpus", index=folder / "index")
+        for uri, text in corpus.items():
+            target = settings.corpus / uri
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(text.encode())
+        encoder = open_encoder(settings)
+        build(settings, encoder, progress=progress)
+        assistant = Assistant(LocalStore.open(settings.index), encoder, settings)
+    else:
+        assistant = Assistant.open(settings=settings)
+    outcomes, removed = _ask_all(assistant, questions, progress)
+    return measures(outcomes, removed)
+
+
+def _ask_all(
+    assistant: Assistant, questions: Sequence[Question], progress: Progress
+) -> tuple[list[Outcome], list[Outcome]]:
+    uris = {source.uri for source in assistant.store.sources()}
+    outcomes, removed = [], []
+    for number, question in enumerate(questions, 1):
+        outcomes.append(judge(question, assistant.ask(question.text, limit=10)))
+        others = sorted(uris.difference(question.topic))
+        if question.topic and others:
+            reply = assistant.ask(question.text, limit=1, sources=others)
+            removed.append(judge(dataclasses.replace(question, answers=(), spans=()), reply))
+        progress("ask", number, len(questions))
+    return outcomes, removed
+
+
+def judge(question: Question, reply: Answer) -> Outcome:
+    """Compare a reply with what is known.
+
+    A passage is right when it is from the right source and holds at least half of a gold span, or,
+    where no span is known, a gold answer. A sentence is right when a gold answer lies inside it.
+    """
+    ranks = (
+        number
+        for number, passage in enumerate(reply.passages, 1)
+        if question.uri in (None, passage.uri)
+        and _holds(question, passage.start, passage.end, passage.text, half=True)
+    )
+    sentence_hit = any(
+        question.uri in (None, citation.uri, *(place.uri for place in citation.also))
+        and _holds(question, citation.start, citation.end, citation.quote, half=False)
+        for citation in reply.citations
+    )
+    return Outcome(
+        question, next(ranks, 0), sentence_hit, reply.answered, reply.confidence, reply.took_ms
+    )
+
+
+def _holds(question: Question, start: int, end: int, text: str, *, half: bool) -> bool:
+    if question.spans:
+        return any(
+            min(end, last) - max(start, first) >= (last - first) * (0.5 if half else 1)
+            for first, last in question.spans
+        )
+    return any(answer.casefold() in text.casefold() for answer in question.answers)
+
+
+def measures(outcomes: Sequence[Outcome], removed: Sequence[Outcome] = ()) -> dict[str, Any]:
+    """Summarise outcomes; `removed` are the same questions without the sources of their topic."""
+    groups = sorted({outcome.question.group for outcome in outcomes} - {""})
+    result = _summary(outcomes, removed)
+    if groups:
+        result["groups"] = {
+            name: _summary([item for item in outcomes if item.question.group == name], ())
+            for name in groups
+        }
+    return result
+
+
+def _summary(outcomes: Sequence[Outcome], removed: Sequence[Outcome]) -> dict[str, Any]:
+    answerable = [item for item in outcomes if item.question.answers]
+    unanswerable = [*(item for item in outcomes if not item.question.answers), *removed]
+    ranks = [item.rank for item in answerable]
+    yes = [item.confidence for item in answerable]
+    no = [item.confidence for item in unanswerable]
+    values: dict[str, Callable[[], float]] = {
+        "passage hit@1": lambda: hit_rate(ranks, 1),
+        "passage hit@5": lambda: hit_rate(ranks, 5),
+        "passage hit@10": lambda: hit_rate(ranks, 10),
+        "passage MRR@10": lambda: reciprocal_rank(ranks, 10),
+        "passage nDCG@10": lambda: discounted_gain(ranks, 10),
+        "answer-sentence hit": lambda: _mean([item.sentence_hit for item in answerable]),
+        "answered, of the answerable": lambda: _mean([item.answered for item in answerable]),
+        "answered, of the unanswerable": lambda: _mean([item.answered for item in unanswerable]),
+        "refusal AUROC": lambda: auroc(yes, no),
+        "false answers at 95% answered": lambda: false_answers(yes, no, 0.95),
+        "ms per question, median": lambda: statistics.median(item.took_ms for item in outcomes),
+    }
+    result: dict[str, Any] = {
+        "questions": len(outcomes),
+        "answerable": len(answerable),
+        "unanswerable": len(unanswerable),
+    }
+    for name, compute in values.items():
+        value = compute()
+        result[name] = None if math.isnan(value) else round(value, 4)
+    return result

@@ -1,0 +1,28 @@
+"""Bytes to text: UTF-8 with or without a byte order mark, UTF-16 with one."""
+
+from __future__ import annotations
+
+import codecs
+
+from qa.errors import UnreadableSource
+
+
+def decode(uri: str, data: bytes) -> str:
+    """Return the text of a file without its byte order mark; line ends stay as they are.
+
+    :raises UnreadableSource: for any other encoding, naming the first bad byte.
+    """
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "utf-16" if utf16 else "utf-8-sig"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        name = "UTF-16" if utf16 else "UTF-8"
+        raise UnreadableSource(
+            uri, f"not {name}: {error.reason} at byte {error.start}; save it as UTF-8"
+        ) from error
+    if text.count("\0") * 4 > len(text):
+        raise UnreadableSource(
+            uri, "mostly NUL: binary, or UTF-16 without a byte order mark; save it as UTF-8"
+        )
+    return text

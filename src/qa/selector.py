@@ -1,0 +1,163 @@
+"""Score sentences against a question, with a calibrated probability that they answer it."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import numpy as np
+
+from qa.text import terms, topic_terms
+from qa.types import Candidate, Encoder, Hit, Store, Vectors
+
+#: Passages whose sentences are scored. With more, nothing measured improved (XQuAD: 3 to 10).
+DEPTH = 5
+#: Weights of a sentence's cosine and of the words it shares, beside its passage's fused score.
+#: Chosen on XQuAD; one decimal, as finer values did not matter.
+SIMILARITY_WEIGHT = 0.6
+COVERAGE_WEIGHT = 0.4
+_CACHED_SENTENCES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The sentences of the best passages, best first, and whether they answer."""
+
+    candidates: tuple[Candidate, ...]
+    #: what the confidence is computed from, in the order of FEATURES
+    features: tuple[float, ...]
+    #: calibrated probability that the sources answer
+    confidence: float
+
+
+class Selector:
+    """Scores sentences; keeps the vectors of those it saw, since the same passages come again."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._cache: OrderedDict[tuple[str, int], Vectors] = OrderedDict()
+        self._cached = 0
+        self._lock = threading.Lock()
+
+    def select(
+        self, store: Store, question: str, vector: Vectors, hits: Sequence[Hit]
+    ) -> Selection:
+        """Score the sentences of the first passages found.
+
+        :param vector: the encoded question, shape (dimension,), unit length.
+        """
+        hits = [hit for hit in hits[:DEPTH] if hit.passage.sentences]
+        wanted = topic_terms(question)
+        rarities = dict(zip(wanted, store.rarities(wanted), strict=True))
+        vectors = self._vectors(store.generation, hits)
+        candidates = []
+        for hit in hits:
+            similarities = (vectors[hit.row] @ vector).tolist()
+            for sentence, similarity in zip(hit.passage.sentences, similarities, strict=True):
+                shared = coverage(sentence.plain, rarities)
+                score = hit.score + SIMILARITY_WEIGHT * similarity + COVERAGE_WEIGHT * shared
+                candidates.append(Candidate(hit, sentence, score, similarity, shared))
+        candidates.sort(key=lambda found: (-found.score, found.hit.row, found.sentence.start))
+        values = features(hits, candidates, rarities)
+        return Selection(tuple(candidates), values, confidence(values))
+
+    def _vectors(self, generation: str, hits: Sequence[Hit]) -> dict[int, Vectors]:
+        with self._lock:
+            found = {hit.row: self._cache.get((generation, hit.row)) for hit in hits}
+        missing = [hit for hit in hits if found[hit.row] is None]
+        texts = [sentence.plain for hit in missing for sentence in hit.passage.sentences]
+        encoded = self._encoder.encode(texts) if texts else np.empty((0, 0), np.float32)
+        place = 0
+        with self._lock:
+            for hit in missing:
+                count = len(hit.passage.sentences)
+                self._keep((generation, hit.row), encoded[place : place + count])
+                found[hit.row] = encoded[place : place + count]
+                place += count
+        return {row: vectors for row, vectors in found.items() if vectors is not None}
+
+    def _keep(self, key: tuple[str, int], vectors: Vectors) -> None:
+        if key not in self._cache:
+            self._cache[key] = vectors
+            self._cached += len(vectors)
+        while self._cached > _CACHED_SENTENCES:
+            _, dropped = self._cache.popitem(last=False)
+            self._cached -= len(dropped)
+
+
+def coverage(text: str, rarities: dict[str, float]) -> float:
+    """Return the share of the question's words that a text has, weighted by rarity, 0 to 1."""
+    total = sum(rarities.values())
+    if not total:
+        return 0.0
+    present = {term.text for term in terms(text)}
+    return sum(rarity for term, rarity in rarities.items() if term in present) / total
+
+
+#: What the confidence is computed from, in the order of the coefficients.
+FEATURES = (
+    "passage similarity",
+    "sentence similarity",
+    "sentence coverage",
+    "passage coverage",
+    "bm25",
+    "gap",
+)
+
+
+def features(
+    hits: Sequence[Hit], candidates: Sequence[Candidate], rarities: dict[str, float]
+) -> tuple[float, ...]:
+    """Return the values that tell an answered question from an unanswered one.
+
+    BM25 is taken as a share of the sum of the words' rarities, so that it does not grow with the
+    length of the question or the size of the corpus. The gap is that of the best sentence to the
+    best one of another passage.
+    """
+    if not candidates:
+        return (0.0,) * len(FEATURES)
+    best = candidates[0]
+    other = next((found for found in candidates if found.hit.row != best.hit.row), None)
+    total = sum(rarities.values())
+    return (
+        max(hit.similarity for hit in hits),
+        max(found.similarity for found in candidates),
+        max(found.coverage for found in candidates),
+        max(coverage(hit.passage.plain, rarities) for hit in hits),
+        max(hit.bm25 for hit in hits) / total if total else 0.0,
+        best.score - other.score if other else 0.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A logistic model of answerability, fitted by training/fit_refusal.py."""
+
+    coefficients: tuple[float, ...]
+    intercept: float
+    threshold: float
+
+
+@cache
+def calibration() -> Calibration:
+    """Read the fitted coefficients that ship with the package."""
+    data = json.loads(resources.files("qa").joinpath("refusal.json").read_text(encoding="utf-8"))
+    named = data["coefficients"]
+    return Calibration(
+        tuple(named[name] for name in FEATURES), data["intercept"], data["threshold"]
+    )
+
+
+def confidence(values: Sequence[float]) -> float:
+    """Return the probability that the sources answer, 0 to 1, from the features."""
+    fitted = calibration()
+    logit = fitted.intercept + sum(
+        weight * value for weight, value in zip(fitted.coefficients, values, strict=True)
+    )
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, logit))))

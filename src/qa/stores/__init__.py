@@ -1,0 +1,1 @@
+"""Where passages live."""

@@ -1,0 +1,93 @@
+"""The lexical channel: BM25 by tantivy over text, title and headings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from qa.text import analyzer, fold_initials, topic_terms
+from qa.types import Passage, Scored
+
+FOLDER = "lexical"
+#: What a word counts for in the title or a heading, where 1 is its weight in the text.
+CONTEXT_WEIGHT = 0.3
+_HEAP = 64 * 1024 * 1024
+
+
+def write(folder: Path, passages: Iterable[Passage]) -> None:
+    """Write an index in which the passages have the rows 0, 1, 2 and so on."""
+    import tantivy
+
+    target = folder / FOLDER
+    target.mkdir()
+    schema = (
+        tantivy.SchemaBuilder()
+        .add_text_field("text", tokenizer_name="qa", index_option="freq")
+        .add_text_field("context", tokenizer_name="qa", index_option="freq")
+        .add_text_field("uri", tokenizer_name="raw", index_option="basic")
+        .add_unsigned_field("row", fast=True)
+        .build()
+    )
+    index = tantivy.Index(schema, path=str(target))
+    index.register_tokenizer("qa", analyzer())
+    writer = index.writer(_HEAP, 1)
+    for row, passage in enumerate(passages):
+        entry = tantivy.Document()
+        entry.add_text("uri", passage.uri)
+        entry.add_unsigned("row", row)
+        if passage.plain:
+            entry.add_text("text", fold_initials(passage.plain))
+            entry.add_text("context", fold_initials(" ".join((passage.title, *passage.section))))
+        writer.add_document(entry)
+    writer.commit()
+    writer.wait_merging_threads()
+    for lock in target.glob(".tantivy-*.lock"):
+        lock.unlink()
+
+
+class LexicalIndex:
+    """An opened index. Searches are safe to run side by side."""
+
+    def __init__(self, folder: Path) -> None:
+        import tantivy
+
+        index = tantivy.Index.open(str(folder / FOLDER))
+        index.register_tokenizer("qa", analyzer())
+        self._schema = index.schema
+        self._searcher: Any = index.searcher()
+        self.rows: int = self._searcher.num_docs
+
+    def search(self, question: str, limit: int, uris: Sequence[str] | None) -> list[Scored]:
+        """Return the rows with the highest BM25 for the question's topic words, best first."""
+        from tantivy import Occur, Query
+
+        parts: list[tuple[Occur, Query]] = []
+        for term in topic_terms(question):
+            for name, weight in (("text", 1.0), ("context", CONTEXT_WEIGHT)):
+                query = Query.term_query(self._schema, name, term, index_option="freq")
+                parts.append((Occur.Should, Query.boost_query(query, weight)))
+        if not parts or not self.rows:
+            return []
+        query = Query.boolean_query(parts)
+        if uris is not None:
+            allowed = Query.term_set_query(self._schema, "uri", list(uris))
+            query = Query.boolean_query(
+                [(Occur.Must, query), (Occur.Must, Query.const_score_query(allowed, 0.0))]
+            )
+        hits = self._searcher.search(query, limit, count=False).hits
+        rows = self._searcher.fast_field_values("row", [address for _, address in hits])
+        found = [Scored(int(row), score) for (score, _), row in zip(hits, rows, strict=True)]
+        return sorted(found, key=lambda scored: (-scored.score, scored.row))
+
+    def rarities(self, terms: Sequence[str]) -> list[float]:
+        """Return the inverse document frequency of each term, as in BM25.
+
+        Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
+        """
+        values = []
+        for term in terms:
+            frequency = self._searcher.doc_freq("text", term)
+            values.append(math.log(1 + (self.rows - frequency + 0.5) / (frequency + 0.5)))
+        return values

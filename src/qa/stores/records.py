@@ -1,0 +1,155 @@
+"""Documents and passages of a generation, in SQLite: fetched by key, never read as a whole."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from qa.errors import UnknownSource
+from qa.types import Document, Mark, Passage, Sentence, SourceInfo
+
+DOCUMENTS = "documents.sqlite"
+PASSAGES = "passages.sqlite"
+
+_DOCUMENTS_SCHEMA = """
+CREATE TABLE documents (
+    uri TEXT PRIMARY KEY, title TEXT NOT NULL, date TEXT, sha256 TEXT NOT NULL,
+    characters INTEGER NOT NULL, passages INTEGER NOT NULL, text TEXT NOT NULL, marks TEXT NOT NULL
+) WITHOUT ROWID, STRICT
+"""
+_PASSAGES_SCHEMA = """
+CREATE TABLE passages (
+    row INTEGER PRIMARY KEY, uri TEXT NOT NULL, title TEXT NOT NULL,
+    start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL, plain TEXT NOT NULL,
+    section TEXT NOT NULL, line INTEGER NOT NULL, page INTEGER, sentences TEXT NOT NULL
+) STRICT
+"""
+_FIELDS = "row, uri, title, start, end, text, plain, section, line, page, sentences"
+
+
+def write(folder: Path, split: Iterable[tuple[Document, Sequence[Passage]]]) -> None:
+    """Write documents with their passages; rows count up from 0 in the order given."""
+    row = 0
+    documents = _create(folder / DOCUMENTS, _DOCUMENTS_SCHEMA)
+    passages = _create(folder / PASSAGES, _PASSAGES_SCHEMA)
+    with documents, passages:
+        for document, parts in split:
+            documents.execute(
+                "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    document.uri,
+                    document.title,
+                    document.date,
+                    document.sha256,
+                    len(document.text),
+                    len(parts),
+                    document.text,
+                    json.dumps([_mark_row(mark) for mark in document.marks], ensure_ascii=False),
+                ),
+            )
+            passages.executemany(
+                "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (_passage_row(number, part) for number, part in enumerate(parts, row)),
+            )
+            row += len(parts)
+        passages.execute("CREATE INDEX by_uri ON passages (uri)")
+    documents.close()
+    passages.close()
+
+
+def _create(path: Path, schema: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path)
+    connection.execute(schema)
+    return connection
+
+
+def _mark_row(mark: Mark) -> list[object]:
+    return [mark.start, mark.end, mark.kind, mark.label, mark.level]
+
+
+def _passage_row(row: int, passage: Passage) -> tuple[object, ...]:
+    sentences = [[sentence.start, sentence.end, sentence.plain] for sentence in passage.sentences]
+    return (
+        row,
+        passage.uri,
+        passage.title,
+        passage.start,
+        passage.end,
+        passage.text,
+        passage.plain,
+        json.dumps(passage.section, ensure_ascii=False),
+        passage.line,
+        passage.page,
+        json.dumps(sentences, ensure_ascii=False),
+    )
+
+
+class Records:
+    """Opened documents and passages. Safe to share between threads: SQLite serialises."""
+
+    def __init__(self, folder: Path) -> None:
+        self._documents = _open(folder / DOCUMENTS)
+        self._passages = _open(folder / PASSAGES)
+
+    def close(self) -> None:
+        """Close both files."""
+        self._documents.close()
+        self._passages.close()
+
+    def count(self) -> int:
+        """Count the passages."""
+        return int(self._passages.execute("SELECT count(*) FROM passages").fetchone()[0])
+
+    def passages(self, rows: Sequence[int]) -> list[Passage]:
+        """Return these passages in this order."""
+        query = f"SELECT {_FIELDS} FROM passages WHERE row IN (SELECT value FROM json_each(?))"
+        entries = self._passages.execute(query, (json.dumps(list(rows)),))
+        found = {entry[0]: _passage(entry[1:]) for entry in entries}
+        return [found[row] for row in rows]
+
+    def rows(self, uris: Sequence[str]) -> list[int]:
+        """Return the rows of the passages of these sources."""
+        query = (
+            "SELECT row FROM passages WHERE uri IN (SELECT value FROM json_each(?)) ORDER BY row"
+        )
+        return [row for (row,) in self._passages.execute(query, (json.dumps(list(uris)),))]
+
+    def document(self, uri: str) -> Document:
+        """Return a source; raise UnknownSource if there is none."""
+        query = "SELECT uri, title, date, sha256, text, marks FROM documents WHERE uri = ?"
+        entry = self._documents.execute(query, (uri,)).fetchone()
+        if entry is None:
+            raise UnknownSource(uri, "not in the index; `qa sources` lists what is")
+        marks = tuple(Mark(*fields) for fields in json.loads(entry[5]))
+        uri, title, date, digest, text, _ = entry
+        return Document(uri, title, date, digest, text, marks)
+
+    def sources(self) -> Iterator[SourceInfo]:
+        """List the sources by uri."""
+        query = "SELECT uri, title, date, sha256, characters, passages FROM documents ORDER BY uri"
+        for entry in self._documents.execute(query).fetchall():
+            yield SourceInfo(*entry)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    return sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+
+def _passage(entry: Sequence[Any]) -> Passage:
+    uri, title, start, end, text, plain, section, line, page, sentences = entry
+    return Passage(
+        uri=uri,
+        title=title,
+        start=start,
+        end=end,
+        text=text,
+        plain=plain,
+        section=tuple(json.loads(section)),
+        line=line,
+        page=page,
+        sentences=tuple(Sentence(*sentence) for sentence in json.loads(sentences)),
+    )

@@ -1,0 +1,272 @@
+"""The data that flows through the program, with the contracts of its exchangeable parts.
+
+Every offset is 0-based, end-exclusive, in Unicode code points of `Document.text`.
+Every score is higher-is-better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+Span = tuple[int, int]
+
+MarkKind = Literal[
+    "heading",  # label: its text; level: 1 is the outermost
+    "block",  # a paragraph, list item or table cell: sentences never cross its border
+    "row",  # a table row
+    "page",  # label: the printed page number
+    "syntax",  # markup; label: the characters that people see in its place
+    "footnote",  # a footnote mark; label: the text of the footnote
+    "hidden",  # never an answer: front matter, comments, footnote definitions
+    "source",  # label: a source that the document names for itself
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a reader knows about a span of a document's text."""
+
+    start: int
+    end: int
+    kind: MarkKind
+    label: str = ""
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A source as text. `text` is the decoded file, character for character."""
+
+    uri: str
+    title: str
+    #: ISO 8601 day, or None where the source names none
+    date: str | None
+    #: of the file's bytes
+    sha256: str
+    text: str
+    #: ordered by start
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A span that may be quoted as an answer."""
+
+    start: int
+    end: int
+    #: as people see it: without markup, white space folded
+    plain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A span of a document that is searched as one: `text == document.text[start:end]`."""
+
+    uri: str
+    title: str
+    start: int
+    end: int
+    text: str
+    #: `text` as people see it, without its headings; empty when nothing in it is to be found
+    plain: str
+    #: headings above it, outermost first
+    section: tuple[str, ...]
+    #: 1-based line of `start`
+    line: int
+    page: int | None
+    sentences: tuple[Sentence, ...]
+
+    @property
+    def id(self) -> str:
+        """Identify the passage by place, so that equal texts stay two passages."""
+        return f"{self.uri}:{self.start}-{self.end}"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """A line of the list of sources."""
+
+    uri: str
+    title: str
+    date: str | None
+    sha256: str
+    characters: int
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedSource:
+    """A file that could not be indexed."""
+
+    uri: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A row of a store with its score in one channel."""
+
+    row: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage with what the channels said of it."""
+
+    row: int
+    passage: Passage
+    #: fused, 0 to 1
+    score: float
+    #: cosine similarity to the question
+    similarity: float
+    #: BM25, 0 where the channel did not return it
+    bm25: float
+    #: 1-based rank in each channel, None where the channel did not return it
+    ranks: Mapping[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sentence that might answer, with its scores."""
+
+    hit: Hit
+    sentence: Sentence
+    score: float
+    similarity: float
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a source."""
+
+    uri: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where a quote stands: `quote == document.text[start:end]`, checked before it is made."""
+
+    number: int
+    uri: str
+    title: str
+    date: str | None
+    sha256: str
+    start: int
+    end: int
+    quote: str
+    section: tuple[str, ...]
+    page: int | None
+    line: int
+    #: the footnotes that the sentence carries, as text
+    references: tuple[str, ...]
+    #: the page that shows the source with the quote marked
+    link: str
+    #: the same sentence elsewhere
+    also: tuple[Location, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSentence:
+    """A sentence of an answer with the number of its citation."""
+
+    text: str
+    plain: str
+    citation: int
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPassage:
+    """A passage behind an answer, or near a question that has none."""
+
+    uri: str
+    title: str
+    start: int
+    end: int
+    text: str
+    section: tuple[str, ...]
+    page: int | None
+    line: int
+    score: float
+    ranks: Mapping[str, int | None]
+    #: spans of `text`, relative to it, that match words of the question
+    highlights: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply: quoted sentences, or none and the nearest passages."""
+
+    question: str
+    #: the stand-alone question that was searched
+    interpreted: str
+    answered: bool
+    #: calibrated probability that the sources answer
+    confidence: float
+    answer: tuple[AnswerSentence, ...]
+    citations: tuple[Citation, ...]
+    passages: tuple[RankedPassage, ...]
+    disagreements: tuple[object, ...]
+    generation: str
+    took_ms: float
+
+
+class Encoder(Protocol):
+    """Turns texts into unit vectors."""
+
+    #: model name and hash of its files
+    name: str
+    dimension: int
+    #: the window of the model, two special word pieces included
+    max_tokens: int
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit vector per text, shape (len(texts), dimension), float32."""
+        ...
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Count the word pieces of each text, without the special ones."""
+        ...
+
+
+class Store(Protocol):
+    """One immutable generation of an index."""
+
+    generation: str
+
+    def dense(self, vector: Vectors, limit: int, uris: Sequence[str] | None) -> list[Scored]:
+        """Return the rows nearest to a unit vector of shape (dimension,), best first."""
+        ...
+
+    def lexical(self, question: str, limit: int, uris: Sequence[str] | None) -> list[Scored]:
+        """Return the rows with the highest BM25, best first."""
+        ...
+
+    def similarities(self, vector: Vectors, rows: Sequence[int]) -> list[float]:
+        """Return the cosine of a unit vector to each of these rows."""
+        ...
+
+    def rarities(self, terms: Sequence[str]) -> list[float]:
+        """Return the inverse document frequency of each term."""
+        ...
+
+    def passages(self, rows: Sequence[int]) -> list[Passage]:
+        """Return these passages in this order."""
+        ...
+
+    def document(self, uri: str) -> Document:
+        """Return a source; raise UnknownSource if there is none."""
+        ...
+
+    def sources(self) -> Iterator[SourceInfo]:
+        """List the sources by uri."""
+        ...
