@@ -1,0 +1,133 @@
+"""Time answers against the bare encoder call, in one run: `make bench`.
+
+Every figure is the median over the same questions, taken in turn, so that a machine that slows
+down slows all of them. The ratios are what to compare; milliseconds belong to the machine.
+
+    python benchmarks/speed.py [--corpus DIR] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qa.assistant import Assistant
+from qa.config import Settings
+from qa.encoder import open_encoder
+from qa.ingest import build
+from qa.retrieve import retrieve
+
+ROUNDS = 15
+COLD_STARTS = 5
+QUESTIONS = [
+    "How large did the US Treasury estimate targeted sanctions to be by mid-2024?",
+    "Which countries help with backchannel talks?",
+    "How did Europe reduce its dependence on Russian energy?",
+    "What happened in 2014?",
+    "Where is Russia expanding its military cooperation?",
+    "Who won the 2018 World Cup?",
+    "How do Russian state media shape what people think of the West?",
+    "What would lasting détente require?",
+    "How has Russia adapted to sanctions?",
+    "How many Ukrainians are displaced?",
+]
+
+
+def main() -> None:
+    """Build an index of a corpus, time every step, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--corpus", type=Path, default=Path("corpus"))
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(corpus=arguments.corpus, index=Path(folder, "index"))
+        report = build(settings, open_encoder(settings))
+        figures = {
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+            "passages": report.passages["total"],
+            **warm(settings),
+            **cold(settings),
+        }
+    for name, value in figures.items():
+        print(f"{name:<44}{value:>12.2f}" if isinstance(value, float) else f"{name:<44}{value}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def warm(settings: Settings) -> dict[str, float]:
+    """Time encoder, retrieval, answer and HTTP reply for the same questions in turn."""
+    assistant = Assistant.open(settings=settings)
+    encoder, store = assistant.encoder, assistant.store
+
+    def search(question: str) -> None:
+        vector = encoder.encode([question])[0]
+        retrieve(store, question, vector, dense_weight=settings.dense_weight, candidates=50)
+
+    server, connection = serve(settings)
+
+    def post(question: str) -> None:
+        body = json.dumps({"question": question})
+        connection.request("POST", "/api/v1/answer", body, {"Content-Type": "application/json"})
+        connection.getresponse().read()
+
+    steps: dict[str, Callable[[str], Any]] = {
+        "bare encoder call": lambda question: encoder.encode([question]),
+        "retrieval": search,
+        "answer": assistant.ask,
+        "POST /api/v1/answer": post,
+    }
+    taken: dict[str, list[float]] = {name: [] for name in steps}
+    for turn in range(ROUNDS + 1):
+        for question in QUESTIONS:
+            for name, step in steps.items():
+                began = time.perf_counter()
+                step(question)
+                if turn:  # the first round warms every step up
+                    taken[name].append((time.perf_counter() - began) * 1000)
+    connection.close()
+    server.terminate()
+    server.wait()
+    middle = {name: statistics.median(values) for name, values in taken.items()}
+    base = middle["bare encoder call"]
+    return {
+        **{f"{name}, p50 ms": value for name, value in middle.items()},
+        **{f"{name} / bare encoder call": value / base for name, value in middle.items()},
+    }
+
+
+def serve(settings: Settings) -> tuple[subprocess.Popen[str], http.client.HTTPConnection]:
+    """Start `qa serve` and connect to it."""
+    command = [sys.executable, "-m", "qa", "serve", "--port", "0", "--index", str(settings.index)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout
+    line = server.stdout.readline()
+    found = re.search(r":(\d+)", line.partition("//")[2])
+    assert found, line
+    return server, http.client.HTTPConnection("127.0.0.1", int(found[1]))
+
+
+def cold(settings: Settings) -> dict[str, float]:
+    """Time `qa ask` as a whole process."""
+    command = [sys.executable, "-m", "qa", "ask", QUESTIONS[0], "--index", str(settings.index)]
+    taken = []
+    for _ in range(COLD_STARTS):
+        began = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        taken.append(time.perf_counter() - began)
+    return {"cold `qa ask`, median s": statistics.median(taken)}
+
+
+if __name__ == "__main__":
+    main()

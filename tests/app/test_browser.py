@@ -1,0 +1,192 @@
+"""The pages as a person meets them, in headless Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+from qa.config import Settings
+from qa.encoder import open_encoder
+from qa.ingest import build
+from tests.app.conftest import ARTICLE
+
+pytestmark = pytest.mark.browser
+
+SANCTIONS = "How large did the US Treasury estimate targeted sanctions to be by mid-2024?"
+WORLD_CUP = "Who won the 2018 World Cup?"
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SIZES = {"desktop": (1100, 800), "phone": (320, 640)}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not found:
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail("no chromium on this machine, and REQUIRE_BROWSER is set")
+        pytest.skip("no chromium on this machine: browser tests are skipped")
+    return found
+
+
+@pytest.fixture(scope="module")
+def served(article: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server over the article and a source that tries to be markup."""
+    root = tmp_path_factory.mktemp("served")
+    shutil.copytree(article.index / "models", root / "index" / "models")
+    (root / "corpus").mkdir()
+    shutil.copy(ARTICLE, root / "corpus")
+    (root / "corpus" / "attack.md").write_text(
+        "---\ntitle: <img src=x onerror=document.title='owned'>\n---\n"
+        "The walrus said <script>document.title='owned'</script> in Tromsø on 5 May 1999.[^1]\n\n"
+        "[^1]: [a link](javascript:document.title='owned')\n",
+        encoding="utf-8",
+    )
+    settings = Settings(corpus=root / "corpus", index=root / "index")
+    build(settings, open_encoder(settings))
+    command = [sys.executable, "-m", "qa", "serve", "--port", "0", "--index", str(settings.index)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        line = server.stdout.readline()
+        address = re.search(r"http://\S+", line)
+        assert address, line
+        yield address[0]
+        server.terminate()
+        assert server.wait(10) == 0
+
+
+@pytest.fixture(params=["desktop", "phone"])
+def page(
+    request: pytest.FixtureRequest, chromium: str, tmp_path: Path, served: str
+) -> Iterator[Page]:
+    """The chat page, at two sizes; no request may leave the server, nothing be on the console."""
+    width, height = SIZES[request.param]
+    trouble: list[str] = []
+    with sync_playwright() as playwright:
+        context: BrowserContext = playwright.chromium.launch_persistent_context(
+            tmp_path / "profile",
+            executable_path=chromium,
+            args=ARGUMENTS,
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if request.param == "phone" else "light",
+        )
+        page = context.pages[0]
+        page.on("console", lambda message: trouble.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith(served) else trouble.append(request.url),
+        )
+        page.goto(served)
+        yield page
+        context.close()
+    wanted = "Failed to load resource: the server responded with a status of 503"
+    assert [line for line in trouble if wanted not in line] == []
+
+
+def ask(page: Page, question: str) -> None:
+    page.get_by_label("Your question").fill(question)
+    page.keyboard.press("Enter")
+    expect(page.locator("#thread > li").last.locator(".reply:not(.waiting)")).to_be_visible()
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keep a screenshot where one is asked for (make screenshots)."""
+    folder = os.environ.get("SCREENSHOTS")
+    if folder and page.viewport_size and page.viewport_size["width"] == SIZES["desktop"][0]:
+        page.screenshot(path=Path(folder, f"{name}.png"))
+
+
+def fits(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def test_an_answer_opens_its_source_at_the_sentence(page: Page) -> None:
+    ask(page, SANCTIONS)
+    expect(page.locator(".quote")).to_contain_text("$330 billion")
+    assert fits(page)
+    shoot(page, "chat")
+    page.get_by_role("link", name=re.compile(r"^Source 1: Russia-United States")).click()
+    mark = page.locator("mark")
+    expect(mark).to_have_text(
+        "The US Treasury estimated over $330 billion in targeted sanctions by mid-2024, "
+        "restricting access to SWIFT, freezing assets, and banning key sectors like energy and finance."
+    )
+    expect(mark).to_be_in_viewport()
+    assert fits(page)
+    shoot(page, "source")
+    page.get_by_role("link", name="Back to the questions").click()
+    expect(page.locator(".quote")).to_contain_text("$330 billion")
+
+
+def test_a_refusal_shows_what_is_near_as_related(page: Page) -> None:
+    ask(page, WORLD_CUP)
+    reply = page.locator(".refusal")
+    expect(reply).to_contain_text("The sources do not answer this.")
+    expect(reply).to_contain_text("Related, not an answer")
+    expect(reply.locator(".passages > li")).to_have_count(3)
+    expect(page.locator(".quote")).to_have_count(0)
+    expect(page.locator("#announcement")).to_have_text("The sources do not answer this.")
+    assert fits(page)
+    shoot(page, "refusal")
+
+
+def test_everything_works_by_keyboard(page: Page) -> None:
+    expect(page.get_by_label("Your question")).to_be_focused()
+    page.keyboard.type(SANCTIONS)
+    page.keyboard.press("Enter")
+    number = page.locator(".quote .number")
+    expect(number).to_be_visible()
+    expect(page.get_by_label("Your question")).to_be_focused()
+    for _ in range(6):
+        if number.evaluate("element => element === document.activeElement"):
+            break
+        page.keyboard.press("Shift+Tab")
+    expect(number).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("mark")).to_contain_text("$330 billion")
+
+
+def test_a_thread_is_kept_until_it_is_cleared(page: Page) -> None:
+    ask(page, SANCTIONS)
+    ask(page, WORLD_CUP)
+    page.reload()
+    expect(page.locator("#thread > li")).to_have_count(2)
+    page.get_by_role("button", name="New thread").click()
+    expect(page.locator("#thread > li")).to_have_count(0)
+    page.reload()
+    expect(page.locator("#welcome")).to_be_visible()
+
+
+def test_source_text_never_becomes_markup(page: Page) -> None:
+    ask(page, "What did the walrus say in Tromsø on 5 May 1999?")
+    expect(page.locator(".quote")).to_contain_text("The walrus said")
+    page.locator("summary", has_text="behind this answer").click()
+    assert fits(page)
+    page.locator(".quote .number").click()
+    expect(page.locator("h1")).to_have_text("<img src=x onerror=document.title='owned'>")
+    assert page.title() != "owned"
+    assert page.locator("article script, article img, article a").count() == 0
+
+
+def test_a_failed_request_says_what_to_do(page: Page) -> None:
+    detail = "There is no index yet; build it: qa index"
+    page.route("**/api/v1/answer", lambda route: route.fulfill(json={"detail": detail}, status=503))
+    ask(page, SANCTIONS)
+    expect(page.get_by_role("alert")).to_contain_text(detail)

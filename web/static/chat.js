@@ -1,0 +1,266 @@
+// The chat: ask the JSON interface, show what it returns. Source text only ever becomes text nodes.
+
+const thread = document.getElementById("thread");
+const composer = document.getElementById("composer");
+const box = document.getElementById("question");
+const welcome = document.getElementById("welcome");
+const clear = document.getElementById("clear");
+const announcement = document.getElementById("announcement");
+const STORED = "qa-thread";
+
+/** Make an element; children are elements or text. */
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== ""));
+  return element;
+}
+
+function plural(count, word) {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
+}
+
+/** Return where a quote stands, in words. */
+function place(found) {
+  const parts = [...found.section];
+  if (found.page !== null) parts.push(`page ${found.page}`);
+  parts.push(`line ${found.line}`);
+  return `${found.uri} · ${parts.join(" · ")}`;
+}
+
+function likelihood(confidence) {
+  const words = [
+    [0.95, "very confident"],
+    [0.8, "confident"],
+    [0.5, "fairly confident"],
+    [0, "not confident"],
+  ];
+  const [, word] = words.find(([least]) => confidence >= least);
+  return `${word} that the sources answer this (${Math.min(99, Math.round(confidence * 100))}%)`;
+}
+
+function citationNumber(citation) {
+  return make(
+    "a",
+    {
+      class: "number",
+      href: citation.link,
+      title: `Open ${citation.title} at this sentence`,
+      "aria-label": `Source ${citation.number}: ${citation.title}, line ${citation.line}`,
+    },
+    String(citation.number),
+  );
+}
+
+function quote(sentence, citation) {
+  return make(
+    "blockquote",
+    { class: "quote", cite: citation.link },
+    sentence.plain,
+    citationNumber(citation),
+  );
+}
+
+function citationEntry(citation) {
+  const dated = citation.date ? ` (${citation.date})` : "";
+  const entry = make(
+    "li",
+    {},
+    `${citation.number}. `,
+    make("a", { href: citation.link }, citation.title),
+    dated,
+    make("span", { class: "facts" }, place(citation)),
+  );
+  for (const reference of citation.references) {
+    entry.append(make("span", { class: "facts" }, `cites ${reference}`));
+  }
+  for (const other of citation.also) {
+    entry.append(make("span", { class: "facts" }, `also in ${other.uri}`));
+  }
+  return entry;
+}
+
+/** Return a passage's text as nodes: what matches is marked, markup of Markdown set back. */
+function marked(passage) {
+  const characters = Array.from(passage.text); // offsets count code points, strings UTF-16 units
+  const markup = /\.(md|markdown)$/i.test(passage.uri) ? /(\[\^[^\]\s]+\]|^#+ |\*\*)/m : /$^/;
+  const nodes = [];
+  const setBack = (text) =>
+    text
+      .split(markup)
+      .forEach((part, place) => nodes.push(place % 2 ? make("span", { class: "markup" }, part) : part));
+  let reach = 0;
+  for (const [start, end] of passage.highlights) {
+    setBack(characters.slice(reach, start).join(""));
+    nodes.push(make("mark", {}, characters.slice(start, end).join("")));
+    reach = end;
+  }
+  setBack(characters.slice(reach).join(""));
+  return nodes;
+}
+
+function passageEntry(passage) {
+  const ranks = Object.entries(passage.ranks)
+    .filter(([, rank]) => rank !== null)
+    .map(([channel, rank]) => `${rank} by ${channel === "dense" ? "meaning" : "words"}`)
+    .join(", ");
+  const link = `/sources/${passage.uri.split("/").map(encodeURIComponent).join("/")}`;
+  return make(
+    "li",
+    {},
+    make("a", { href: `${link}?start=${passage.start}&end=${passage.end}` }, passage.title),
+    make("span", { class: "facts" }, `${place(passage)} · rank ${ranks}`),
+    make("blockquote", {}, ...marked(passage)),
+  );
+}
+
+function passageList(passages) {
+  return make("ol", { class: "passages" }, ...passages.map(passageEntry));
+}
+
+function answered(reply) {
+  const numbered = new Map(reply.citations.map((citation) => [citation.number, citation]));
+  return make(
+    "div",
+    { class: "reply" },
+    make(
+      "div",
+      {},
+      ...reply.answer.map((sentence) => quote(sentence, numbered.get(sentence.citation))),
+    ),
+    make("ol", { class: "citations", "aria-label": "Sources" }, ...reply.citations.map(citationEntry)),
+    make(
+      "details",
+      {},
+      make("summary", {}, `${plural(reply.passages.length, "passage")} behind this answer`),
+      passageList(reply.passages),
+    ),
+    make("p", { class: "facts" }, `${likelihood(reply.confidence)} · ${reply.took_ms} ms`),
+  );
+}
+
+function refused(reply) {
+  const nearest = reply.passages.slice(0, 3);
+  return make(
+    "div",
+    { class: "reply refusal" },
+    make("h3", {}, "The sources do not answer this."),
+    make(
+      "p",
+      { class: "facts" },
+      `Searched: ${plural(Number(thread.dataset.sources), "source")}. ` +
+        `The chance that they answer is ${Math.round(reply.confidence * 100)}%.`,
+    ),
+    nearest.length
+      ? make("section", {}, make("h3", {}, "Related, not an answer"), passageList(nearest))
+      : null,
+  );
+}
+
+function failed(message) {
+  return make("div", { class: "reply trouble", role: "alert" }, make("strong", {}, "That did not work."), message);
+}
+
+function add(question, content) {
+  const item = make("li", {}, make("h2", { class: "asked" }, question), content);
+  thread.append(item);
+  welcome.hidden = true;
+  clear.hidden = false;
+  return item;
+}
+
+function show(item, reply) {
+  item.lastElementChild.replaceWith(reply.answered ? answered(reply) : refused(reply));
+}
+
+function stored() {
+  try {
+    return JSON.parse(sessionStorage.getItem(STORED)) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+function keep(reply) {
+  try {
+    sessionStorage.setItem(STORED, JSON.stringify([...stored(), reply].slice(-50)));
+  } catch {
+    // a full or forbidden storage only means that the thread ends with the page
+  }
+}
+
+/** Return the reply to a question; throw an Error with a message for people. */
+async function request(question) {
+  let response;
+  try {
+    response = await fetch("/api/v1/answer", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ question }),
+    });
+  } catch {
+    throw new Error("The server does not answer. Is `qa serve` still running?");
+  }
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(body.detail ?? `The server replied ${response.status}.`);
+  return body;
+}
+
+async function ask(question) {
+  const item = add(question, make("p", { class: "reply waiting" }, "Searching…"));
+  item.scrollIntoView({ block: "start" });
+  try {
+    const reply = await request(question);
+    show(item, reply);
+    keep(reply);
+    const sentences = reply.answer.map((sentence) => sentence.plain).join(" ");
+    announcement.textContent = reply.answered
+      ? `${sentences} ${plural(reply.citations.length, "source")}.`
+      : "The sources do not answer this.";
+  } catch (error) {
+    item.lastElementChild.replaceWith(failed(error.message));
+  }
+  item.scrollIntoView({ block: "start" });
+}
+
+composer.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const question = box.value.trim();
+  if (!question) return;
+  box.value = "";
+  box.focus();
+  ask(question);
+});
+
+box.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    composer.requestSubmit();
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "/" && document.activeElement !== box && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    box.focus();
+  }
+});
+
+clear.addEventListener("click", () => {
+  sessionStorage.removeItem(STORED);
+  thread.replaceChildren();
+  welcome.hidden = false;
+  clear.hidden = true;
+  box.focus();
+});
+
+for (const reply of stored()) {
+  show(add(reply.question, make("p")), reply);
+}
+const asked = new URLSearchParams(location.search).get("q");
+if (asked) {
+  history.replaceState(null, "", "/");
+  ask(asked);
+}
