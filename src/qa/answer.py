@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote as percent_encode
 
 from qa.errors import CitationMismatch
-from qa.text import matches, same_sentence, topic_terms
+from qa.text import line_ends, matches, same_sentence, topic_terms
 from qa.types import (
     AnswerSentence,
     Candidate,
@@ -20,7 +20,7 @@ from qa.types import (
 
 #: Sentences an answer has at most, and how far below the best one another may score.
 SENTENCES = 3
-MARGIN = 0.12
+MARGIN = 0.1
 
 
 def choose(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
@@ -86,7 +86,7 @@ def _citation(
         quote=passage.text[start - passage.start : end - passage.start],
         section=passage.section,
         page=passage.page,
-        line=passage.line + passage.text.count("\n", 0, start - passage.start),
+        line=passage.line + line_ends(passage.text, 0, start - passage.start),
         references=references(document, start, end),
         link=link(document.uri, start, end),
         also=tuple(

@@ -182,7 +182,14 @@ def _ask(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _wrap(text: str, indent: str = "") -> str:
     width = min(100, shutil.get_terminal_size().columns)
-    return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,  # an address stays whole
+        break_on_hyphens=False,
+    )
 
 
 def _print_answer(reply: Answer) -> None:
@@ -223,7 +230,7 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
 
     live = Live(settings)
     try:
-        live.assistant()
+        live.assistant().encoder.encode(["warm"])  # so that the first question is not the slowest
     except QAError as error:
         print(f"qa: {error}; serving without it until it is there", file=sys.stderr)
     try:
@@ -308,7 +315,7 @@ def _print_measures(title: str, result: dict[str, Any]) -> None:
     for name, value in result.items():
         if name != "groups" and value is not None:
             shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-            print(f"  {name:<32}{shown:>10}")
+            print(f"  {name:<38}{shown:>10}")
 
 
 def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:

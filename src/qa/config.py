@@ -86,7 +86,7 @@ def _convert(key: str, value: Any, kind: type, base: Path) -> Any:
         _refuse(key, value, "a number")
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         _refuse(key, value, "a number")
     if kind is int:
         if not number.is_integer():

@@ -172,7 +172,11 @@ def _openvino() -> Any:
 
 
 class OpenVINOEncoder:
-    """An exported model. Safe to share between threads: each has its own inference request."""
+    """An exported model. Safe to share between threads: each call borrows an inference request.
+
+    Requests are kept here and not by the threads: one that is destroyed by a thread that ends while
+    the interpreter does would abort the process.
+    """
 
     def __init__(self, folder: Path) -> None:
         from tokenizers import Tokenizer
@@ -192,7 +196,7 @@ class OpenVINOEncoder:
         self._model = core.compile_model(
             str(folder / "model.xml"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
         )
-        self._local = threading.local()
+        self._idle: list[Any] = []
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector per text, shape (len(texts), dimension), float32.
@@ -221,10 +225,14 @@ class OpenVINOEncoder:
         return [len(encoding.ids) for encoding in encodings]
 
     def _infer(self, ids: Any, mask: Any) -> Any:
-        request = getattr(self._local, "request", None)
-        if request is None:
-            request = self._local.request = self._model.create_infer_request()
-        return request.infer([ids, mask])[0]
+        try:
+            request = self._idle.pop()  # atomic, as is append
+        except IndexError:
+            request = self._model.create_infer_request()
+        try:
+            return request.infer([ids, mask])[0].copy()
+        finally:
+            self._idle.append(request)
 
 
 class TorchEncoder:

@@ -17,7 +17,7 @@ from qa.encoder import open_encoder
 from qa.errors import QuestionFileError
 from qa.ingest import Progress, build
 from qa.stores.local import LocalStore
-from qa.types import Answer, Span
+from qa.types import Answer, Citation, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,20 @@ class Question:
     answers: tuple[str, ...]
     #: source with the answer, where known
     uri: str | None = None
+    #: other sources that answer as well
+    also_in: tuple[str, ...] = ()
     #: spans of the answers in the source, where known
     spans: tuple[Span, ...] = ()
     #: sources that are about the same topic, removed to make the question unanswerable
     topic: tuple[str, ...] = ()
     group: str = ""
+    #: what else a whole answer has, each from a source of its own
+    parts: tuple[Question, ...] = ()
+
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """Return the sources that answer; none where that is not known."""
+        return (self.uri, *self.also_in) if self.uri else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,8 @@ class Outcome:
     #: 1-based rank of the first right passage, 0 if none among those returned
     rank: int
     sentence_hit: bool
+    #: a right sentence for every part of the question
+    whole: bool
     answered: bool
     confidence: float
     took_ms: float
@@ -133,14 +144,28 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _line(path: Path, number: int, line: str) -> Question:
     try:
-        entry = json.loads(line)
-        question, answers = entry["question"], entry["answers"]
-        if not isinstance(question, str) or not all(isinstance(text, str) for text in answers):
-            raise TypeError("question is a text, answers a list of texts")
-        return Question(question, tuple(answers), entry.get("uri"), group=entry.get("group", ""))
+        return _entry(json.loads(line))
     except (ValueError, KeyError, TypeError) as error:
         expected = '{"question": "...", "answers": ["..."], "uri": "..."}'
         raise QuestionFileError(path, f"line {number}: expected {expected} ({error!r})") from error
+
+
+def _entry(entry: dict[str, Any], question: str | None = None) -> Question:
+    text, answers = question or entry["question"], entry["answers"]
+    if not isinstance(text, str) or not isinstance(answers, list):
+        raise TypeError("question is a text, answers a list of texts")
+    uri = entry.get("uri")
+    uris = uri if isinstance(uri, list) else [uri] if uri else []
+    if not all(isinstance(found, str) for found in (*answers, *uris)):
+        raise TypeError("answers and uris are texts")
+    return Question(
+        text,
+        tuple(answers),
+        uris[0] if uris else None,
+        tuple(uris[1:]),
+        group=entry.get("group", ""),
+        parts=tuple(_entry(part, text) for part in entry.get("also", [])),
+    )
 
 
 def _squad(data: Any) -> tuple[list[Question], dict[str, str]]:
@@ -159,7 +184,7 @@ def _squad(data: Any) -> tuple[list[Question], dict[str, str]]:
                     for answer in entry["answers"]
                 )
                 texts = tuple(answer["text"] for answer in entry["answers"])
-                questions.append(Question(entry["question"], texts, uri, spans, topic))
+                questions.append(Question(entry["question"], texts, uri, spans=spans, topic=topic))
     return questions, corpus
 
 
@@ -210,26 +235,38 @@ def _ask_all(
 def judge(question: Question, reply: Answer) -> Outcome:
     """Compare a reply with what is known.
 
-    A passage is right when it is from the right source and holds at least half of a gold span, or,
+    A passage is right when it is from a right source and holds at least half of a gold span, or,
     where no span is known, a gold answer. A sentence is right when a gold answer lies inside it.
+    Any part of a question with several parts counts; `whole` tells whether all were found.
     """
+    parts = (question, *question.parts)
     ranks = (
         number
         for number, passage in enumerate(reply.passages, 1)
-        if question.uri in (None, passage.uri)
-        and _holds(question, passage.start, passage.end, passage.text, half=True)
+        for part in parts
+        if _right(part, (passage.uri,), (passage.start, passage.end), passage.text, half=True)
     )
-    sentence_hit = any(
-        question.uri in (None, citation.uri, *(place.uri for place in citation.also))
-        and _holds(question, citation.start, citation.end, citation.quote, half=False)
-        for citation in reply.citations
-    )
+    found = [any(_cited(part, citation) for citation in reply.citations) for part in parts]
     return Outcome(
-        question, next(ranks, 0), sentence_hit, reply.answered, reply.confidence, reply.took_ms
+        question,
+        next(ranks, 0),
+        any(found),
+        all(found),
+        reply.answered,
+        reply.confidence,
+        reply.took_ms,
     )
 
 
-def _holds(question: Question, start: int, end: int, text: str, *, half: bool) -> bool:
+def _cited(part: Question, citation: Citation) -> bool:
+    uris = (citation.uri, *(place.uri for place in citation.also))
+    return _right(part, uris, (citation.start, citation.end), citation.quote, half=False)
+
+
+def _right(question: Question, uris: Sequence[str], span: Span, text: str, *, half: bool) -> bool:
+    if question.uris and not set(question.uris).intersection(uris):
+        return False
+    start, end = span
     if question.spans:
         return any(
             min(end, last) - max(start, first) >= (last - first) * (0.5 if half else 1)
@@ -263,6 +300,9 @@ def _summary(outcomes: Sequence[Outcome], removed: Sequence[Outcome]) -> dict[st
         "passage MRR@10": lambda: reciprocal_rank(ranks, 10),
         "passage nDCG@10": lambda: discounted_gain(ranks, 10),
         "answer-sentence hit": lambda: _mean([item.sentence_hit for item in answerable]),
+        "every part, where there are several": lambda: _mean(
+            [item.whole for item in answerable if item.question.parts]
+        ),
         "answered, of the answerable": lambda: _mean([item.answered for item in answerable]),
         "answered, of the unanswerable": lambda: _mean([item.answered for item in unanswerable]),
         "refusal AUROC": lambda: auroc(yes, no),

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pathspec
 
 from qa.config import Settings
 from qa.errors import IndexDamaged, IndexMissing, SourceError
@@ -25,6 +26,8 @@ Progress = Callable[[str, int, int], None]
 #: Raised when the same text is split or encoded differently than before.
 SPLITTER_VERSION = 1
 _ENCODED_AT_ONCE = 64
+#: Names files of the corpus that are not indexed, in the syntax of .gitignore.
+IGNORE = ".qaignore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ def build(
     with generation.building(settings.index) as folder:
         parts, skipped = _split_corpus(corpus, settings, encoder, progress)
         clock.lap("split")
-        vectors = _encode(parts, encoder, progress)
+        vectors = _encode(parts, _window(settings, encoder), encoder, progress)
         clock.lap("embed")
         local.write(folder, parts, vectors)
         sources = {document.uri: document.sha256 for document, _ in parts}
@@ -121,9 +124,13 @@ def splitter_settings(settings: Settings) -> dict[str, int]:
     return {"version": SPLITTER_VERSION, "passage_tokens": settings.passage_tokens}
 
 
-def encoded_text(passage: Passage) -> str:
+def encoded_text(passage: Passage, window: int, encoder: Encoder) -> str:
     """Return what the model reads for a passage: title and headings, then the text."""
-    return context(passage.title, passage.section) + passage.plain
+    return context(passage.title, passage.section, window, encoder.count) + passage.plain
+
+
+def _window(settings: Settings, encoder: Encoder) -> int:
+    return min(settings.passage_tokens, encoder.max_tokens) - 2  # for the special word pieces
 
 
 def _live(index: Path) -> generation.Manifest | None:
@@ -137,7 +144,7 @@ def _live(index: Path) -> generation.Manifest | None:
 def _same(
     live: generation.Manifest, corpus: _Corpus, encoder: Encoder, splitter: dict[str, int]
 ) -> bool:
-    unreadable = {entry.uri for entry in corpus.skipped}
+    unreadable = {_shown(entry.uri) for entry in corpus.skipped}
     known = {entry.uri for entry in live.skipped} - set(live.skipped_hashes)
     return (
         live.format == generation.FORMAT
@@ -176,21 +183,35 @@ def _read_corpus(settings: Settings, progress: Progress) -> _Corpus:
 
 
 def _walk(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield every file below a folder with its uri, in order; hidden ones are left out."""
+    """Yield every file below a folder with its uri, in order.
+
+    Hidden files are left out, and what the patterns of `.qaignore` match.
+    """
+    ignored = _ignored(root / IGNORE)
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith("."):
-                path = Path(folder, name)
-                yield path.relative_to(root).as_posix(), path
+            path = Path(folder, name)
+            uri = path.relative_to(root).as_posix()
+            if not name.startswith(".") and not ignored.match_file(uri):
+                yield uri, path
+
+
+def _ignored(path: Path) -> pathspec.GitIgnoreSpec:
+    if not path.is_file():
+        return pathspec.GitIgnoreSpec.from_lines([])
+    try:
+        return pathspec.GitIgnoreSpec.from_lines(path.read_text(encoding="utf-8").splitlines())
+    except (UnicodeDecodeError, ValueError) as error:
+        raise SourceError(IGNORE, f"not a list of patterns as in .gitignore ({error})") from error
 
 
 def _read_file(uri: str, path: Path, settings: Settings) -> bytes:
     if not uri.isprintable() and any("\udc80" <= character <= "\udcff" for character in uri):
         raise SourceError(uri, "its name is not UTF-8; rename it")
-    if not path.resolve().is_relative_to(settings.corpus.resolve()):
-        raise SourceError(uri, "a link that leads out of the corpus")
     try:
+        if not path.resolve().is_relative_to(settings.corpus.resolve()):
+            raise SourceError(uri, "a link that leads out of the corpus")
         if not path.is_file():
             raise SourceError(uri, "not a regular file")
         size = path.stat().st_size
@@ -201,12 +222,14 @@ def _read_file(uri: str, path: Path, settings: Settings) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise SourceError(uri, error.strerror or "cannot be read") from error
+    except RuntimeError as error:  # of Python 3.11 and 3.12
+        raise SourceError(uri, "a link that leads to itself") from error
 
 
 def _split_corpus(
     corpus: _Corpus, settings: Settings, encoder: Encoder, progress: Progress
 ) -> tuple[list[tuple[Document, list[Passage]]], list[SkippedSource]]:
-    window = min(settings.passage_tokens, encoder.max_tokens) - 2  # for the special word pieces
+    window = _window(settings, encoder)
     parts = []
     skipped = [SkippedSource(_shown(entry.uri), entry.reason) for entry in corpus.skipped]
     for number, (uri, data) in enumerate(corpus.contents.items(), 1):
@@ -230,7 +253,10 @@ def _shown(uri: str) -> str:
 
 
 def _encode(
-    parts: Sequence[tuple[Document, list[Passage]]], encoder: Encoder, progress: Progress
+    parts: Sequence[tuple[Document, list[Passage]]],
+    window: int,
+    encoder: Encoder,
+    progress: Progress,
 ) -> Vectors:
     """Return one row a passage; a passage in which nothing is to be found has the zero vector."""
     passages = [passage for _, split_ in parts for passage in split_]
@@ -238,7 +264,8 @@ def _encode(
     rows = [row for row, passage in enumerate(passages) if passage.plain]
     for start in range(0, len(rows), _ENCODED_AT_ONCE):
         chosen = rows[start : start + _ENCODED_AT_ONCE]
-        vectors[chosen] = encoder.encode([encoded_text(passages[row]) for row in chosen])
+        texts = [encoded_text(passages[row], window, encoder) for row in chosen]
+        vectors[chosen] = encoder.encode(texts)
         progress("embed", start + len(chosen), len(rows))
     return vectors
 

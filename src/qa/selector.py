@@ -13,15 +13,17 @@ from importlib import resources
 
 import numpy as np
 
+from qa.splitter import context
 from qa.text import terms, topic_terms
-from qa.types import Candidate, Encoder, Hit, Store, Vectors
+from qa.types import Candidate, Encoder, Hit, Passage, Store, Vectors
 
 #: Passages whose sentences are scored. With more, nothing measured improved (XQuAD: 3 to 10).
 DEPTH = 5
-#: Weights of a sentence's cosine and of the words it shares, beside its passage's fused score.
-#: Chosen on XQuAD; one decimal, as finer values did not matter.
-SIMILARITY_WEIGHT = 0.6
-COVERAGE_WEIGHT = 0.4
+#: Weights of a sentence's cosine, of the words it shares, and of its passage's fused score.
+#: Chosen on XQuAD and the training part of SelQA; finer values did not matter.
+SIMILARITY_WEIGHT = 1.0
+COVERAGE_WEIGHT = 0.3
+PASSAGE_WEIGHT = 0.2
 _CACHED_SENTENCES = 20_000
 
 
@@ -61,7 +63,11 @@ class Selector:
             similarities = (vectors[hit.row] @ vector).tolist()
             for sentence, similarity in zip(hit.passage.sentences, similarities, strict=True):
                 shared = coverage(sentence.plain, rarities)
-                score = hit.score + SIMILARITY_WEIGHT * similarity + COVERAGE_WEIGHT * shared
+                score = (
+                    SIMILARITY_WEIGHT * similarity
+                    + COVERAGE_WEIGHT * shared
+                    + PASSAGE_WEIGHT * hit.score
+                )
                 candidates.append(Candidate(hit, sentence, score, similarity, shared))
         candidates.sort(key=lambda found: (-found.score, found.hit.row, found.sentence.start))
         values = features(hits, candidates, rarities)
@@ -71,7 +77,7 @@ class Selector:
         with self._lock:
             found = {hit.row: self._cache.get((generation, hit.row)) for hit in hits}
         missing = [hit for hit in hits if found[hit.row] is None]
-        texts = [sentence.plain for hit in missing for sentence in hit.passage.sentences]
+        texts = [text for hit in missing for text in self._read(hit.passage)]
         encoded = self._encoder.encode(texts) if texts else np.empty((0, 0), np.float32)
         place = 0
         with self._lock:
@@ -81,6 +87,12 @@ class Selector:
                 found[hit.row] = encoded[place : place + count]
                 place += count
         return {row: vectors for row, vectors in found.items() if vectors is not None}
+
+    def _read(self, passage: Passage) -> list[str]:
+        """Return what the model reads for each sentence, which alone may not name its topic."""
+        window, count = self._encoder.max_tokens - 2, self._encoder.count
+        before = context(passage.title, passage.section, window, count)
+        return [before + sentence.plain for sentence in passage.sentences]
 
     def _keep(self, key: tuple[str, int], vectors: Vectors) -> None:
         if key not in self._cache:

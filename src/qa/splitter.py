@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from qa.text import Markup, document_sentences
+from qa.text import Markup, document_sentences, line_ends, strip
 from qa.types import Document, Mark, Passage, Sentence, Span
 
 Count = Callable[[Sequence[str]], list[int]]
@@ -28,17 +28,26 @@ class _Unit:
     sentence: Sentence | None = None
 
 
-#: Word pieces that title and headings may take of a passage.
+#: Word pieces that title and headings may take of a passage, and of a small window at most half.
 _CONTEXT_TOKENS = 64
 
 
-def context(title: str, section: Sequence[str]) -> str:
+def context(title: str, section: Sequence[str], window: int, count: Count) -> str:
     """Return what is read before a passage's text: title and headings, where they say something.
 
-    A title without letters, such as that of a numbered file, says nothing.
+    A title without letters, such as that of a numbered file, says nothing. What would take too
+    much of the window is cut at a word.
     """
     parts = [part for part in (title, *section) if sum(map(str.isalpha, part)) > 2]
-    return f"{' - '.join(parts)}\n" if parts else ""
+    most = min(_CONTEXT_TOKENS, window // 2)
+    text = " - ".join(parts)[: most * _CHARACTERS_PER_TOKEN]
+    if count([text])[0] > most:
+        words = text.split(" ")
+        counts = count([" ".join(words[:length]) for length in range(len(words))])
+        text = " ".join(
+            words[: max(length for length, tokens in enumerate(counts) if tokens <= most)]
+        )
+    return f"{text}\n" if text else ""
 
 
 def split(document: Document, window: int, count: Count) -> list[Passage]:
@@ -49,6 +58,7 @@ def split(document: Document, window: int, count: Count) -> list[Passage]:
        a sentence that does not fit between words.
     3. A heading opens the passage that follows it, never stands alone.
     4. Footnote definitions, comments and front matter get passages of their own.
+    5. Of a document without any text, the headings are the text.
 
     Every non-blank character of the document is in exactly one passage.
 
@@ -62,10 +72,14 @@ def split(document: Document, window: int, count: Count) -> list[Passage]:
         [*document.marks, *(Mark(mark.start, mark.end, "hidden") for mark in headings)],
     )
     paths = _paths(headings, document.title)
-    contexts = count([context(document.title, path) for path in paths])
-    room = [window - min(tokens, _CONTEXT_TOKENS, window // 2) for tokens in contexts]
-    units = list(_fit(_units(document, markup, headings), markup, room, count))
-    groups = list(_pack(units, room))
+    contexts = {path: context(document.title, path, window, count) for path in dict.fromkeys(paths)}
+    taken = dict(zip(contexts, count(list(contexts.values())), strict=True))
+    room = [window - taken[path] for path in paths]
+    units = list(_units(document, markup))
+    if all(unit.kind != "text" for unit in units):
+        units = [replace(unit, kind="text") if unit.kind == "heading" else unit for unit in units]
+        body = markup
+    groups = list(_pack(list(_fit(units, markup, room, count)), room))
     lines = _LineCounter(document.text)
     passages = []
     for index, group in enumerate(groups):
@@ -80,8 +94,8 @@ def split(document: Document, window: int, count: Count) -> list[Passage]:
                 start=start,
                 end=end,
                 text=document.text[start:end],
-                plain=body.plain(start, end).text or markup.plain(start, end).text,
-                section=paths[group[-1].section],
+                plain=body.plain(start, end).text,
+                section=paths[_section(group)],
                 line=lines.at(start),
                 page=None,
                 sentences=tuple(unit.sentence for unit in group if unit.sentence),
@@ -90,59 +104,64 @@ def split(document: Document, window: int, count: Count) -> list[Passage]:
     return passages
 
 
-def _units(document: Document, markup: Markup, headings: list[Mark]) -> Iterator[_Unit]:
-    section = paragraph = 0
-    reach = 0
-    for mark in document.marks:
-        if mark.kind not in ("heading", "block", "hidden") or mark.start < reach:
+def _section(group: list[_Unit]) -> int:
+    """Return the section of a passage: that of its text, else of its last heading."""
+    return next((unit.section for unit in group if unit.kind != "heading"), group[-1].section)
+
+
+def _units(document: Document, markup: Markup) -> Iterator[_Unit]:
+    """Yield the units in order. What lies between them shows nothing and is moved with them."""
+    section = reach = 0
+    for paragraph, mark in enumerate(document.marks):
+        if mark.kind not in ("heading", "block", "row", "hidden") or mark.start < reach:
             continue
-        span = (mark.start, mark.end)
-        if mark.kind == "heading":
-            section += 1
-            yield _Unit(*span, section, paragraph, 0, "heading")
-        elif mark.kind == "hidden":
-            yield _Unit(*span, section, paragraph, 0, "hidden")
+        if mark.kind == "block":
+            for sentence in document_sentences(markup, (mark.start, mark.end)):
+                yield from _wordless(
+                    markup, max(reach, mark.start), sentence.start, section, paragraph
+                )
+                yield _Unit(sentence.start, sentence.end, section, paragraph, 0, "text", sentence)
+                reach = sentence.end
+            yield from _wordless(markup, max(reach, mark.start), mark.end, section, paragraph)
         else:
-            reach = mark.start
-            for sentence in document_sentences(markup, span, span):
-                start, end = max(reach, sentence.start), sentence.end
-                yield _Unit(start, end, section, paragraph, 0, "text", sentence)
-                reach = end
-        paragraph += 1
+            section += mark.kind == "heading"
+            kind = "text" if mark.kind == "row" else mark.kind
+            yield _Unit(mark.start, mark.end, section, paragraph, 0, kind)
         reach = mark.end
-    text = document.text
-    rest = _skip_blanks(text, reach)
-    if rest < len(text):  # a document without any mark
-        yield _Unit(rest, len(text.rstrip()), section, paragraph, 0, "text")
+    whole = strip(document.text, 0, len(document.text))
+    if not reach and whole[0] < whole[1]:
+        yield _Unit(*whole, 0, 0, 0, "text" if markup.plain(*whole).text else "hidden")
 
 
-def _fit(units: Iterator[_Unit], markup: Markup, room: list[int], count: Count) -> Iterator[_Unit]:
-    """Count the word pieces of every unit; cut those that are too large for a passage."""
-    known = list(units)
+def _wordless(
+    markup: Markup, start: int, end: int, section: int, paragraph: int
+) -> Iterator[_Unit]:
+    """Yield what a block shows between its sentences, such as a line of stars, as a unit."""
+    start, end = strip(markup.text, start, end)
+    if start < end and markup.plain(start, end).text:
+        yield _Unit(start, end, section, paragraph, 0, "text")
+
+
+def _fit(units: list[_Unit], markup: Markup, room: list[int], count: Count) -> Iterator[_Unit]:
+    """Size every unit, in word pieces; cut those that are too large for a passage."""
     plains = [
-        markup.plain(unit.start, unit.end).text if unit.kind == "text" else "" for unit in known
+        markup.plain(unit.start, unit.end).text if unit.kind == "text" else "" for unit in units
     ]
-    for unit, plain, tokens in zip(known, plains, count(plains), strict=True):
+    for unit, plain, tokens in zip(units, plains, count(plains), strict=True):
         capacity = room[unit.section]
-        longest = capacity * _CHARACTERS_PER_TOKEN
-        if max(tokens, len(plain) / _CHARACTERS_PER_TOKEN) <= capacity and (
-            unit.end - unit.start <= longest or unit.kind != "text"
-        ):
-            yield _Unit(
-                unit.start, unit.end, unit.section, unit.paragraph, tokens, unit.kind, unit.sentence
-            )
+        size = _size(plain, tokens)
+        if size <= capacity:
+            yield replace(unit, tokens=size)
             continue
         for start, end in _cut(markup.text, (unit.start, unit.end), capacity, count):
             piece = markup.plain(start, end).text
-            yield _Unit(
-                start,
-                end,
-                unit.section,
-                unit.paragraph,
-                count([piece])[0],
-                unit.kind,
-                Sentence(start, end, piece) if unit.sentence and piece else None,
-            )
+            sentence = Sentence(start, end, piece) if unit.sentence and piece else None
+            size = _size(piece, count([piece])[0])
+            yield replace(unit, start=start, end=end, tokens=size, sentence=sentence)
+
+
+def _size(plain: str, tokens: int) -> int:
+    return max(tokens, -(-len(plain) // _CHARACTERS_PER_TOKEN))
 
 
 def _cut(text: str, span: Span, capacity: int, count: Count) -> list[Span]:
@@ -150,7 +169,7 @@ def _cut(text: str, span: Span, capacity: int, count: Count) -> list[Span]:
     from semantic_text_splitter import TextSplitter
 
     def size(piece: str) -> int:
-        return max(count([piece])[0], -(-len(piece) // _CHARACTERS_PER_TOKEN))
+        return _size(piece, count([piece])[0])
 
     start, end = span
     pieces = TextSplitter.from_callback(size, capacity).chunk_indices(text[start:end])
@@ -159,37 +178,44 @@ def _cut(text: str, span: Span, capacity: int, count: Count) -> list[Span]:
 
 def _pack(units: list[_Unit], room: list[int]) -> Iterator[list[_Unit]]:
     """Group units into passages."""
+    last = max((index for index, unit in enumerate(units) if unit.kind == "text"), default=-1)
     group: list[_Unit] = []
-    for index, unit in enumerate(units):
-        if group and _breaks(group, unit, units, index, room[unit.section]):
+    body: _Unit | None = None  # the last unit of the group that is no heading
+    filled = 0
+    for index, (unit, following) in enumerate(zip(units, _following(units), strict=True)):
+        trailing = unit.kind == "heading" and index > last
+        if body and not trailing and _breaks(body, unit, filled, following, room[unit.section]):
             yield group
-            group = []
+            group, body, filled = [], None, 0
         group.append(unit)
+        filled += unit.tokens
+        if unit.kind != "heading":
+            body = unit
     if group:
         yield group
 
 
-def _breaks(group: list[_Unit], unit: _Unit, units: list[_Unit], index: int, capacity: int) -> bool:
+def _following(units: list[_Unit]) -> list[int]:
+    """Return the size of each unit with what follows of its paragraph."""
+    sizes: list[int] = []
+    after: _Unit | None = None
+    for unit in reversed(units):
+        same = after and (after.paragraph, after.kind) == (unit.paragraph, unit.kind)
+        sizes.append(unit.tokens + (sizes[-1] if same else 0))
+        after = unit
+    return sizes[::-1]
+
+
+def _breaks(body: _Unit, unit: _Unit, filled: int, following: int, capacity: int) -> bool:
     """Tell whether a unit opens a new passage."""
-    body = [member for member in group if member.kind != "heading"]
-    if unit.kind == "heading":
-        last = all(later.kind == "heading" for later in units[index:])
-        return bool(body) and not last
-    if not body:
-        return False
-    if (unit.kind == "hidden") != (body[-1].kind == "hidden"):
+    if unit.kind == "heading" or (unit.kind == "hidden") != (body.kind == "hidden"):
         return True
-    filled = sum(member.tokens for member in group)
     if filled + unit.tokens > capacity:
         return True
-    if unit.paragraph == body[-1].paragraph or unit.kind == "hidden":
+    if unit.paragraph == body.paragraph or unit.kind == "hidden":
         return False
-    following = 0  # a paragraph that fits a passage is not begun in one where it does not fit
-    for later in units[index:]:
-        if later.paragraph != unit.paragraph or later.kind != unit.kind:
-            break
-        following += later.tokens
-    return filled + following > capacity and following <= capacity
+    # A paragraph that fits a passage is not begun in one where it does not fit.
+    return filled + following > capacity >= following
 
 
 def _paths(headings: list[Mark], title: str) -> list[tuple[str, ...]]:
@@ -220,6 +246,6 @@ class _LineCounter:
         self._line = 1
 
     def at(self, offset: int) -> int:
-        self._line += self._text.count("\n", self._reach, offset)
+        self._line += line_ends(self._text, self._reach, offset)
         self._reach = offset
         return self._line

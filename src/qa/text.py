@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -30,6 +30,7 @@ FUNCTION_WORDS = frozenset(
 
 _INITIALS = re.compile(r"\b(?:[^\W\d_]\.){2,}")
 _SPACE = re.compile(r"\s+")
+_RUN = re.compile(r"\s+|\S+")
 _WORD = re.compile(r"\w")
 #: How far sentencex looks at once; a longer block is cut at white space near it.
 _SENTENCE_WINDOW = 20_000
@@ -73,9 +74,17 @@ def analyzer() -> tantivy.TextAnalyzer:
 
 
 def terms(text: str) -> list[Term]:
-    """Return every word of a text, stemmed, with its place."""
+    """Return every word of a text, stemmed, with its place; "U.S." is one word."""
     tokens = analyzer().pre_tokenize(fold_initials(text)).tokens
-    return [Term(token.text, token.char_offset_from, token.char_offset_to) for token in tokens]
+    ends = {found.start(): found.end() for found in _INITIALS.finditer(text)}
+    return [
+        Term(
+            token.text,
+            token.char_offset_from,
+            ends.get(token.char_offset_from, token.char_offset_to),
+        )
+        for token in tokens
+    ]
 
 
 def topic_terms(question: str) -> list[str]:
@@ -108,48 +117,52 @@ class Markup:
 
     def plain(self, start: int, end: int) -> Plain:
         """Return the span as people see it, every run of white space as one blank."""
-        characters: list[str] = []
+        runs: list[str] = []
         offsets: list[int] = []
+        for text, at, step in self._seen(start, end):
+            for run in _RUN.finditer(text):
+                place, length = at + run.start() * step, len(run[0])
+                if not run[0].isspace():
+                    runs.append(run[0])
+                    offsets.extend(range(place, place + length) if step else [place] * length)
+                elif runs and runs[-1] != " ":
+                    runs.append(" ")
+                    offsets.append(place)
+        if runs and runs[-1] == " ":
+            runs.pop()
+            offsets.pop()
+        return Plain("".join(runs), offsets)
 
-        def add(piece: str, at: int, step: int) -> None:
-            for index, character in enumerate(piece):
-                blank = character.isspace()
-                if blank and (not characters or characters[-1] == " "):
-                    continue
-                characters.append(" " if blank else character)
-                offsets.append(at + index * step)
-
+    def _seen(self, start: int, end: int) -> Iterator[tuple[str, int, int]]:
+        """Yield what a span shows: a text, its offset, and how that grows with each character."""
         position = start
-        first = max(0, bisect_right(self._starts, start) - 1)
-        for mark in self.removed[first:]:
+        for index in range(max(0, bisect_right(self._starts, start) - 1), len(self.removed)):
+            mark = self.removed[index]
             if mark.start >= end:
                 break
             if mark.end <= position:
                 continue
-            add(self.text[position : max(position, mark.start)], position, 1)
             if mark.start >= position:
-                add(mark.label, mark.start, 0)
+                yield self.text[position : mark.start], position, 1
+                yield mark.label, mark.start, 0
             position = mark.end
         if position < end:
-            add(self.text[position:end], position, 1)
-        if characters and characters[-1] == " ":
-            characters.pop()
-            offsets.pop()
-        return Plain("".join(characters), offsets)
+            yield self.text[position:end], position, 1
 
     def widen(self, start: int, end: int, low: int, high: int) -> Span:
         """Take the markup that touches a span into it: opening marks before, footnotes after.
 
-        A sentence ends before the markup that opens the next one, told by the blank between them.
+        A sentence ends before the markup that opens the next one, told by the blank between them,
+        and before markup that shows something, such as an entity.
         """
-        index = bisect_right(self._starts, end)
-        for mark in self.removed[max(0, index - 1) :]:
-            if mark.start > end or mark.end > high:
+        for index in range(max(0, bisect_right(self._starts, end) - 1), len(self.removed)):
+            mark = self.removed[index]
+            if mark.start > end or mark.end > high or (mark.start == end and mark.label.strip()):
                 break
             end = max(end, mark.end)
-        index = bisect_left(self._starts, start)
-        for mark in reversed(self.removed[:index]):
-            if mark.end < start or mark.start < low:
+        for index in reversed(range(bisect_left(self._starts, start))):
+            mark = self.removed[index]
+            if mark.end < start or mark.start < low or mark.label.strip():
                 break
             start = mark.start
         return start, end
@@ -192,21 +205,24 @@ def _windows(text: str) -> list[Span]:
     return list(pairwise([*cuts, len(text)]))
 
 
-def document_sentences(markup: Markup, block: Span, bounds: Span) -> list[Sentence]:
-    """Return the sentences of one block of a document, quoted with the markup they carry."""
+def document_sentences(markup: Markup, block: Span) -> list[Sentence]:
+    """Return the sentences of one block of a document, quoted with the markup they carry.
+
+    Sentences inside one piece of markup, such as the label of an image, are quoted as one.
+    """
     plain = markup.plain(*block)
-    found: list[Sentence] = []
+    spans: list[Span] = []
     for first, last in sentences(plain.text):
         if not _WORD.search(plain.text, first, last):
             continue
-        end = max(plain.offsets[last - 1] + 1, plain.offsets[first])
-        start, end = markup.widen(plain.offsets[first], end, *bounds)
-        start, end = strip(markup.text, start, end)
-        if found and start < found[-1].end:
-            start = found[-1].end
-        if start < end:
-            found.append(Sentence(start, end, plain.text[first:last]))
-    return found
+        start, end = plain.offsets[first], plain.offsets[last - 1] + 1
+        if spans and start < spans[-1][1]:
+            start, _ = spans.pop()
+        start, end = markup.widen(start, end, *block)
+        if spans:
+            start = max(start, spans[-1][1])
+        spans.append(strip(markup.text, start, end))
+    return [Sentence(*span, markup.plain(*span).text) for span in spans]
 
 
 def strip(text: str, start: int, end: int) -> Span:
@@ -216,6 +232,12 @@ def strip(text: str, start: int, end: int) -> Span:
     while start < end and text[end - 1].isspace():
         end -= 1
     return start, end
+
+
+def line_ends(text: str, start: int, end: int) -> int:
+    """Count the line ends in a span: LF, CRLF or CR."""
+    feeds, returns = text.count("\n", start, end), text.count("\r", start, end)
+    return feeds + returns - text.count("\r\n", start, end)
 
 
 def same_sentence(plain: str) -> str:

@@ -126,7 +126,8 @@ def test_an_answer_opens_its_source_at_the_sentence(page: Page) -> None:
     mark = page.locator("mark")
     expect(mark).to_have_text(
         "The US Treasury estimated over $330 billion in targeted sanctions by mid-2024, "
-        "restricting access to SWIFT, freezing assets, and banning key sectors like energy and finance."
+        "restricting access to SWIFT, freezing assets, and banning key sectors like energy and "
+        "finance."
     )
     expect(mark).to_be_in_viewport()
     assert fits(page)

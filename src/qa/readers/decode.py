@@ -13,9 +13,8 @@ def decode(uri: str, data: bytes) -> str:
     :raises UnreadableSource: for any other encoding, naming the first bad byte.
     """
     utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    encoding = "utf-16" if utf16 else "utf-8-sig"
     try:
-        text = data.decode(encoding)
+        text = data.decode("utf-16") if utf16 else data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         name = "UTF-16" if utf16 else "UTF-8"
         raise UnreadableSource(

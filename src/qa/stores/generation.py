@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ FORMAT = 1
 KEPT = 3
 MANIFEST = "manifest.json"
 _POINTER = "CURRENT"
+_NAME = re.compile(r"[\w-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Manifest:
             return cls(**data, skipped=skipped)
         except FileNotFoundError as error:
             raise IndexDamaged(folder, f"{MANIFEST} is missing") from error
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise IndexDamaged(folder, f"{MANIFEST} is not a manifest of this version") from error
 
 
@@ -67,9 +69,9 @@ def current(index: Path) -> Path:
     pointer = index / _POINTER
     if not pointer.is_file():
         raise IndexMissing(index)
-    name = pointer.read_text(encoding="utf-8").strip()
+    name = pointer.read_text(encoding="utf-8", errors="replace").strip()
     folder = index / "generations" / name
-    if not name or "/" in name or "\\" in name or name.startswith(".") or not folder.is_dir():
+    if not _NAME.fullmatch(name) or not folder.is_dir():
         raise IndexDamaged(index, f"{_POINTER} names {name!r}, which is not there")
     return folder
 
@@ -187,9 +189,10 @@ def _lock(path: Path) -> Iterator[None]:
 
 def _owner(path: Path) -> int:
     try:
-        return int(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
         return 0
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
 
 
 def _alive(pid: int) -> bool:
