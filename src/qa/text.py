@@ -215,6 +215,8 @@ def document_sentences(markup: Markup, block: Span) -> list[Sentence]:
     for first, last in sentences(plain.text):
         if not _WORD.search(plain.text, first, last):
             continue
+        while plain.text[first] in "| ":  # what parts two cells of a table opens no sentence
+            first += 1
         start, end = plain.offsets[first], plain.offsets[last - 1] + 1
         if spans and start < spans[-1][1]:
             start, _ = spans.pop()

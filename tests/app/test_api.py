@@ -170,7 +170,7 @@ def test_an_answer_and_a_problem_are_what_the_schema_says(client: FlaskClient) -
         reply = ask(client, question=question).get_json()
         found = schema(client, "/api/v1/answer", "post", "200")
         jsonschema.validate(reply, found)
-        names = found["components"]["schemas"]["AnswerReply"]["properties"]
+        names = found["components"]["schemas"]["Answer"]["properties"]
         assert list(reply) == list(names)
     problem = ask(client, question="").get_json()
     jsonschema.validate(problem, schema(client, "/api/v1/answer", "post", "422"))

@@ -10,11 +10,12 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.types import ResponseDict
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from qa.app.problems import of_error
 from qa.assistant import LONGEST_QUESTION, MOST_PASSAGES, MOST_TURNS, Live
 from qa.errors import QAError, QuestionError, UnknownSource
+from qa.types import Answer, Document, SkippedSource, SourceInfo
 
 _DAY = r"^\d{4}-\d{2}-\d{2}$"
 
@@ -42,103 +43,16 @@ class AnswerRequest(_Request):
     )
 
 
-class AnswerSentence(BaseModel):
-    """A sentence of the answer, cut verbatim from a source."""
-
-    text: str
-    plain: str = Field(description="the sentence without the markup of its format, for showing")
-    citation: int
-
-
-class Location(BaseModel):
-    """A place in a source."""
-
-    uri: str
-    start: int
-    end: int
-
-
-class Citation(BaseModel):
-    """Where a quote stands. Offsets are code points, 0-based, end-exclusive."""
-
-    number: int
-    uri: str
-    title: str
-    date: str | None
-    sha256: str
-    start: int
-    end: int
-    quote: str
-    section: list[str]
-    page: int | None
-    line: int
-    references: list[str]
-    link: str
-    also: list[Location]
-
-
-class Ranks(BaseModel):
-    """1-based rank of a passage in each channel, null where the channel did not return it."""
-
-    dense: int | None
-    lexical: int | None
-
-
-class Passage(BaseModel):
-    """A passage behind an answer, or near a question that has none."""
-
-    uri: str
-    title: str
-    start: int
-    end: int
-    text: str
-    section: list[str]
-    page: int | None
-    line: int
-    score: float
-    ranks: Ranks
-    highlights: list[tuple[int, int]] = Field(description="spans of text that match the question")
-
-
-class AnswerReply(BaseModel):
+class AnswerReply(RootModel[Answer]):
     """Quoted sentences with citations, or a refusal with the nearest passages."""
-
-    question: str
-    interpreted: str
-    answered: bool
-    confidence: float
-    answer: list[AnswerSentence]
-    citations: list[Citation]
-    passages: list[Passage]
-    disagreements: list[Any]
-    generation: str
-    took_ms: float
-
-
-class Source(BaseModel):
-    """A source in the index."""
-
-    uri: str
-    title: str
-    date: str | None
-    sha256: str
-    characters: int
-    passages: int
-
-
-class Skipped(BaseModel):
-    """A file that could not be indexed."""
-
-    uri: str
-    reason: str
 
 
 class SourcesReply(BaseModel):
     """What is in the index, and what could not be read."""
 
     generation: str
-    sources: list[Source]
-    skipped: list[Skipped]
+    sources: list[SourceInfo]
+    skipped: list[SkippedSource]
 
 
 class SourcePath(BaseModel):
@@ -147,25 +61,8 @@ class SourcePath(BaseModel):
     uri: str
 
 
-class Mark(BaseModel):
-    """What is known about a span of a source."""
-
-    start: int
-    end: int
-    kind: str
-    label: str
-    level: int
-
-
-class SourceReply(BaseModel):
-    """A source as text."""
-
-    uri: str
-    title: str
-    date: str | None
-    sha256: str
-    text: str
-    marks: list[Mark]
+class SourceReply(RootModel[Document]):
+    """A source as text, with what is known about its spans."""
 
 
 class StatusReply(BaseModel):
@@ -177,7 +74,7 @@ class StatusReply(BaseModel):
     dimension: int
     sources: int
     passages: int
-    skipped: list[Skipped]
+    skipped: list[SkippedSource]
     threshold: float
 
 
