@@ -74,7 +74,14 @@ def warm(settings: Settings) -> dict[str, float]:
 
     def search(question: str) -> None:
         vector = encoder.encode([question])[0]
-        retrieve(store, question, vector, dense_weight=settings.dense_weight, candidates=50)
+        retrieve(
+            store,
+            question,
+            vector,
+            dense_weight=settings.dense_weight,
+            candidates=settings.candidates,
+            limit=5,
+        )
 
     server, connection = serve(settings)
 

@@ -38,7 +38,11 @@ def test_every_command_is_described(name: str) -> None:
 @pytest.mark.parametrize("field", dataclasses.fields(Settings), ids=lambda field: field.name)
 def test_every_setting_is_described(field: dataclasses.Field[object]) -> None:
     row = next(
-        (line for line in README.splitlines() if line.startswith("|") and f"`{field.name}`" in line),
+        (
+            line
+            for line in README.splitlines()
+            if line.startswith("|") and f"`{field.name}`" in line
+        ),
         "",
     )
     assert row, f"{field.name} is not in the README's table"

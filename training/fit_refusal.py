@@ -2,12 +2,13 @@
 
     python training/fit_refusal.py XQUAD.json SELQA-TRAIN.json [--write]
 
-Two sets of questions, so that the fit knows questions that use the words of their answer (XQuAD) and
-questions that were reworded by someone else (SelQA, training part). Every question is asked three
-times: of all sources (they answer), without its whole article (they do not), and without the
-paragraph or section that answers it (they do not, but come near). A logistic regression on the
-features of qa.selector is fitted on all three, and measured on articles that were held out: six folds
-by article. The threshold is the one at which 95% of the answerable are answered in those folds.
+Two sets of questions, so that the fit knows questions that use the words of their answer (XQuAD)
+and questions that were reworded by someone else (SelQA, training part). Every question is asked
+three times: of all sources (they answer), without its whole article (they do not), and without
+the paragraph or section that answers it (they do not, but come near). A logistic regression on
+the features of qa.selector is fitted on all three, and measured on articles that were held out:
+six folds by article. The threshold is the one at which 95% of the answerable are answered in
+those folds.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from qa.encoder import open_encoder
 from qa.evaluate import auroc, false_answers, read_questions
 from qa.ingest import build
 from qa.retrieve import retrieve
-from qa.selector import FEATURES, Selector
+from qa.selector import DEPTH, FEATURES, Selector
 from qa.stores.local import LocalStore
 
 FOLDS = 6
@@ -92,6 +93,7 @@ def collect(samples: list[Sample], corpus: dict[str, str]) -> dict[str, np.ndarr
                     vector,
                     dense_weight=settings.dense_weight,
                     candidates=settings.candidates,
+                    limit=DEPTH,
                     uris=uris,
                 )
                 rows[name].append(selector.select(store, sample.question, vector, hits).features)

@@ -14,7 +14,7 @@ from qa.config import Settings
 from qa.encoder import open_encoder
 from qa.errors import IndexIncompatible, QuestionError, UnknownSource
 from qa.retrieve import retrieve
-from qa.selector import Selector, calibration
+from qa.selector import DEPTH, Selector, calibration
 from qa.stores.generation import current
 from qa.stores.local import LocalStore
 from qa.types import Answer, Encoder
@@ -77,6 +77,7 @@ class Assistant:
             vector,
             dense_weight=self._settings.dense_weight,
             candidates=max(self._settings.candidates, limit),
+            limit=max(limit, DEPTH),
             uris=uris,
         )
         selection = self._selector.select(self.store, question, vector, hits)

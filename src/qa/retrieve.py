@@ -17,6 +17,7 @@ def retrieve(
     *,
     dense_weight: float,
     candidates: int,
+    limit: int | None = None,
     uris: Sequence[str] | None = None,
 ) -> list[Hit]:
     """Return the passages that either channel found, best first.
@@ -29,6 +30,7 @@ def retrieve(
     :param vector: the encoded question, shape (dimension,), unit length.
     :param dense_weight: 0 to 1, the share of the cosine.
     :param candidates: how many each channel is asked for.
+    :param limit: return at most so many; the others are not even fetched.
     :param uris: where given, the only sources searched.
     """
     dense = store.dense(vector, candidates, uris)
@@ -40,7 +42,7 @@ def retrieve(
     bm25_of = {scored.row: scored.score for scored in lexical}
     bm25 = np.asarray([bm25_of.get(row, 0.0) for row in rows])
     fused = dense_weight * _spread(similarity) + (1 - dense_weight) * _spread(bm25)
-    order = sorted(range(len(rows)), key=lambda place: (-fused[place], rows[place]))
+    order = sorted(range(len(rows)), key=lambda place: (-fused[place], rows[place]))[:limit]
     ranks = {"dense": _ranks(dense), "lexical": _ranks(lexical)}
     passages = store.passages([rows[place] for place in order])
     return [
