@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 
-.PHONY: serve index test check format bench eval clean
+.PHONY: serve index test check format bench screenshots clean
 
 serve: $(VENV)/.installed
 	$(BIN)/qa index
@@ -29,6 +29,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/speed.py
+
+screenshots: $(VENV)/.dev
+	SCREENSHOTS=docs $(BIN)/python -m pytest -q tests/app/test_browser.py -k "opens_its_source or shows_what_is_near"
 
 clean:
 	rm -rf $(VENV) index dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

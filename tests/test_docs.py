@@ -13,7 +13,8 @@ import pytest
 from qa import cli
 from qa.config import Settings
 
-README = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = ROOT.joinpath("README.md").read_text(encoding="utf-8")
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
@@ -54,7 +55,7 @@ def test_the_reply_that_is_shown_is_valid_json() -> None:
     (shown,) = re.findall(r'"limit": 1\}\'\n(.*?)\n```', README, re.DOTALL)
     reply = json.loads(shown)
     (citation,) = (found for found in reply["citations"] if found["number"] == 1)
-    assert citation["quote"] in Path("corpus", citation["uri"]).read_text(encoding="utf-8")
+    assert citation["quote"] in (ROOT / "corpus" / citation["uri"]).read_text(encoding="utf-8")
 
 
 def test_nothing_is_left_to_fill_in() -> None:

@@ -67,7 +67,8 @@ def check(document: Document, citation: Citation) -> None:
     No citation leaves the program without this check.
     """
     start, end = citation.start, citation.end
-    if not (0 <= start < end and document.text[start:end] == citation.quote):
+    inside = 0 <= start < end <= len(document.text)
+    if not (inside and document.text[start:end] == citation.quote):
         raise CitationMismatch(document.uri, start, end)
 
 

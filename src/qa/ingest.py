@@ -201,7 +201,7 @@ def _ignored(path: Path) -> pathspec.GitIgnoreSpec:
     if not path.is_file():
         return pathspec.GitIgnoreSpec.from_lines([])
     try:
-        return pathspec.GitIgnoreSpec.from_lines(path.read_text(encoding="utf-8").splitlines())
+        return pathspec.GitIgnoreSpec.from_lines(path.read_text(encoding="utf-8-sig").splitlines())
     except (UnicodeDecodeError, ValueError) as error:
         raise SourceError(IGNORE, f"not a list of patterns as in .gitignore ({error})") from error
 

@@ -169,7 +169,7 @@ def _cut(text: str, span: Span, capacity: int, count: Count) -> list[Span]:
     from semantic_text_splitter import TextSplitter
 
     def size(piece: str) -> int:
-        return _size(piece, count([piece])[0])
+        return _size(piece, count([" ".join(piece.split())])[0])
 
     start, end = span
     pieces = TextSplitter.from_callback(size, capacity).chunk_indices(text[start:end])
@@ -184,7 +184,8 @@ def _pack(units: list[_Unit], room: list[int]) -> Iterator[list[_Unit]]:
     filled = 0
     for index, (unit, following) in enumerate(zip(units, _following(units), strict=True)):
         trailing = unit.kind == "heading" and index > last
-        if body and not trailing and _breaks(body, unit, filled, following, room[unit.section]):
+        capacity = room[_section(group)] if body else 0
+        if body and not trailing and _breaks(body, unit, filled, following, capacity):
             yield group
             group, body, filled = [], None, 0
         group.append(unit)

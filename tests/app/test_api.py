@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 from flask.testing import FlaskClient
 
-from tests.app.conftest import ARTICLE
+from fakes import ARTICLE
 
 SANCTIONS = "How large did the US Treasury estimate targeted sanctions to be by mid-2024?"
 TEXT = ARTICLE.read_bytes().decode()

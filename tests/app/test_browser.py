@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
+from fakes import ARTICLE
 from qa.config import Settings
 from qa.encoder import open_encoder
 from qa.ingest import build
-from tests.app.conftest import ARTICLE
 
 pytestmark = pytest.mark.browser
 
@@ -46,10 +46,10 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="module")
-def served(article: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(article_index: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server over the article and a source that tries to be markup."""
     root = tmp_path_factory.mktemp("served")
-    shutil.copytree(article.index / "models", root / "index" / "models")
+    shutil.copytree(article_index.index / "models", root / "index" / "models")
     (root / "corpus").mkdir()
     shutil.copy(ARTICLE, root / "corpus")
     (root / "corpus" / "attack.md").write_text(
@@ -109,8 +109,8 @@ def ask(page: Page, question: str) -> None:
 def shoot(page: Page, name: str) -> None:
     """Keep a screenshot where one is asked for (make screenshots)."""
     folder = os.environ.get("SCREENSHOTS")
-    if folder and page.viewport_size and page.viewport_size["width"] == SIZES["desktop"][0]:
-        page.screenshot(path=Path(folder, f"{name}.png"))
+    if folder and page.evaluate("window.innerWidth") == SIZES["desktop"][0]:
+        page.screenshot(path=Path(__file__).parents[2] / folder / f"{name}.png")
 
 
 def fits(page: Page) -> bool:

@@ -5,9 +5,9 @@ from itertools import chain
 import pytest
 from flask.testing import FlaskClient
 
+from fakes import ARTICLE
 from qa.app.pages import blocks
 from qa.readers import read
-from tests.app.conftest import ARTICLE
 
 QUOTE = "Millions of Ukrainians remain displaced, with long-term social and economic repercussions."
 TEXT = ARTICLE.read_bytes().decode()

@@ -58,9 +58,9 @@ def post(port: int, question: str) -> tuple[int, dict[str, object]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_server_ends_cleanly(article: Settings, number: signal.Signals) -> None:
+def test_a_stopped_server_ends_cleanly(article_index: Settings, number: signal.Signals) -> None:
     """Requests held by threads once aborted the process while the interpreter ended."""
-    with started("-m", "qa", "serve", "--port", "0", "--index", str(article.index)) as (
+    with started("-m", "qa", "serve", "--port", "0", "--index", str(article_index.index)) as (
         server,
         port,
     ):
@@ -74,8 +74,19 @@ def test_a_stopped_server_ends_cleanly(article: Settings, number: signal.Signals
         assert server.stderr and server.stderr.read() == ""
 
 
-def test_a_request_in_flight_is_answered_before_the_end(article: Settings, tmp_path: Path) -> None:
-    command = ["-c", SLOW, str(tmp_path), "serve", "--port", "0", "--index", str(article.index)]
+def test_a_request_in_flight_is_answered_before_the_end(
+    article_index: Settings, tmp_path: Path
+) -> None:
+    command = [
+        "-c",
+        SLOW,
+        str(tmp_path),
+        "serve",
+        "--port",
+        "0",
+        "--index",
+        str(article_index.index),
+    ]
     replies: list[tuple[int, dict[str, object]]] = []
     with started(*command) as (server, port):
         question = "What happened in 2014 in Crimea?"
@@ -91,8 +102,8 @@ def test_a_request_in_flight_is_answered_before_the_end(article: Settings, tmp_p
     assert (status, reply["question"]) == (200, question)
 
 
-def test_a_port_in_use_is_said_so(article: Settings) -> None:
-    command = ["-m", "qa", "serve", "--index", str(article.index), "--port"]
+def test_a_port_in_use_is_said_so(article_index: Settings) -> None:
+    command = ["-m", "qa", "serve", "--index", str(article_index.index), "--port"]
     with started(*command, "0") as (_, port):
         second = subprocess.run(
             [sys.executable, *command, str(port)], capture_output=True, text=True, check=False

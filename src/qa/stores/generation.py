@@ -134,11 +134,14 @@ def publish(index: Path, folder: Path, manifest: dict[str, Any], now: datetime) 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file so that a crash leaves the old one or the new one, never half."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     _flush(path.parent)
 
 

@@ -1,0 +1,91 @@
+"""Corpora, indexes and encoders that tests share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+from typing import NoReturn
+
+import hypothesis
+import pytest
+
+from fakes import ARTICLE, CORPUS, FakeEncoder, fill
+from qa.config import Settings
+from qa.encoder import OpenVINOEncoder, open_encoder
+from qa.ingest import build
+
+hypothesis.settings.register_profile("same every time", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("same every time")
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep what this machine sets, and what lies in its current folder, out of the tests."""
+    for key in [key for key in os.environ if key.startswith("QA_")]:
+        monkeypatch.delenv(key)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of an empty corpus, without an index."""
+    found = Settings(corpus=tmp_path / "corpus", index=tmp_path / "index")
+    found.corpus.mkdir()
+    return found
+
+
+@pytest.fixture
+def fake() -> FakeEncoder:
+    return FakeEncoder()
+
+
+@pytest.fixture
+def indexed(settings: Settings, fake: FakeEncoder) -> Settings:
+    """Settings of the small corpus, indexed with the fake encoder."""
+    fill(settings.corpus, CORPUS)
+    build(settings, fake)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index folder in which the real model is exported, and nothing else."""
+    index = tmp_path_factory.mktemp("exported")
+    open_encoder(Settings(index=index))
+    return index
+
+
+@pytest.fixture(scope="session")
+def encoder(exported: Path) -> OpenVINOEncoder:
+    """The real model."""
+    found = open_encoder(Settings(index=exported))
+    assert isinstance(found, OpenVINOEncoder)
+    return found
+
+
+@pytest.fixture(scope="session")
+def article_index(
+    exported: Path, encoder: OpenVINOEncoder, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    """Settings of a corpus that is the real article, indexed with the real model."""
+    root = tmp_path_factory.mktemp("article")
+    found = Settings(corpus=root / "corpus", index=root / "index")
+    found.corpus.mkdir()
+    shutil.copy(ARTICLE, found.corpus)
+    shutil.copytree(exported, found.index)
+    build(found, encoder)
+    return found
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse every socket."""
+
+    def refuse(*args: object, **options: object) -> NoReturn:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)

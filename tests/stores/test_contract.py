@@ -1,0 +1,142 @@
+"""What every store keeps: one suite over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from fakes import CORPUS, FakeEncoder
+from qa.config import Settings
+from qa.errors import UnknownSource
+from qa.stores.local import LocalStore
+from qa.types import Store
+
+#: Name to what opens the index of the small corpus.
+STORES: dict[str, Callable[[Settings], Store]] = {
+    "local": lambda settings: LocalStore.open(settings.index),
+}
+SOURCES = ["cities/vienna.md", "notes.txt", "rivers.md"]
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, indexed: Settings) -> Iterator[Store]:
+    found = STORES[request.param](indexed)
+    yield found
+    if isinstance(found, LocalStore):
+        found.close()
+
+
+def texts(store: Store, rows: list[int]) -> list[str]:
+    return [passage.plain for passage in store.passages(rows)]
+
+
+def test_it_names_its_generation(store: Store, indexed: Settings) -> None:
+    assert store.generation == (indexed.index / "CURRENT").read_text().strip()
+
+
+def test_dense_returns_the_nearest_first(store: Store, fake: FakeEncoder) -> None:
+    (vector,) = fake.encode(["Copper melts at 1,085 degrees. Gold melts at 1,064 degrees."])
+    found = store.dense(vector, 3, None)
+    assert texts(store, [found[0].row]) == [CORPUS["notes.txt"].strip()]
+    scores = [scored.score for scored in found]
+    assert scores == sorted(scores, reverse=True)
+    assert len(scores) == 3
+    assert scores[0] == pytest.approx(1.0, abs=0.05)
+
+
+def test_similarities_are_the_scores_of_dense(store: Store, fake: FakeEncoder) -> None:
+    (vector,) = fake.encode(["Where does the Rhine flow?"])
+    found = store.dense(vector, 100, None)
+    rows = [scored.row for scored in found]
+    assert rows != sorted(rows)
+    assert store.similarities(vector, rows) == pytest.approx([scored.score for scored in found])
+    assert store.similarities(vector, []) == []
+
+
+def test_lexical_returns_the_best_first(store: Store) -> None:
+    found = store.lexical("What does the Danube do in Vienna?", 10, None)
+    assert texts(store, [found[0].row]) == [
+        "Vienna stands on the Danube. The city has two million inhabitants."
+    ]
+    scores = [scored.score for scored in found]
+    assert scores == sorted(scores, reverse=True)
+    assert {passage.uri for passage in store.passages([scored.row for scored in found])} == {
+        "cities/vienna.md",
+        "rivers.md",
+    }
+    assert store.lexical("zebra", 10, None) == []
+    assert store.lexical("?", 10, None) == []
+
+
+@pytest.mark.parametrize("uris", [["notes.txt"], ["notes.txt", "rivers.md"], ["x"], []])
+def test_both_channels_search_only_the_sources_asked_for(
+    store: Store, fake: FakeEncoder, uris: list[str]
+) -> None:
+    (vector,) = fake.encode(["Danube gold"])
+    known = set(uris) & set(SOURCES)
+    for found in (store.dense(vector, 100, uris), store.lexical("Danube gold", 100, uris)):
+        rows = [scored.row for scored in found]
+        assert {passage.uri for passage in store.passages(rows)} == known
+
+
+@pytest.mark.parametrize("limit", [1, 2, 1000])
+def test_a_limit_is_kept(store: Store, fake: FakeEncoder, limit: int) -> None:
+    (vector,) = fake.encode(["Danube"])
+    everything = store.dense(vector, 1000, None)
+    assert store.dense(vector, limit, None) == everything[:limit]
+    everything = store.lexical("Danube Rhine", 1000, None)
+    assert store.lexical("Danube Rhine", limit, None) == everything[:limit]
+
+
+def test_rarities_grow_as_words_become_rare(store: Store) -> None:
+    none, rare, common = store.rarities(["zebra", "vienna", "the"])
+    assert none > rare > common > 0
+
+
+def test_every_row_is_a_passage_of_its_document(store: Store, fake: FakeEncoder) -> None:
+    (vector,) = fake.encode(["anything"])
+    rows = sorted(scored.row for scored in store.dense(vector, 1000, None))
+    assert rows == list(range(len(rows)))
+    passages = store.passages(rows)
+    for passage in passages:
+        assert store.document(passage.uri).text[passage.start : passage.end] == passage.text
+    assert store.passages(rows[::-1]) == passages[::-1]
+    counted = {source.uri: source.passages for source in store.sources()}
+    assert counted == {uri: sum(passage.uri == uri for passage in passages) for uri in SOURCES}
+
+
+def test_hidden_passages_are_in_no_channel_above_zero(store: Store, fake: FakeEncoder) -> None:
+    (vector,) = fake.encode(["Atlas Press, Rivers, 2019."])
+    shown = store.passages([scored.row for scored in store.lexical("Atlas Press", 10, None)])
+    assert [passage.uri for passage in shown] == []
+    for scored in store.dense(vector, 1000, None):
+        (passage,) = store.passages([scored.row])
+        assert bool(passage.plain) is (scored.score != 0)
+
+
+def test_documents(store: Store) -> None:
+    found = store.document("cities/vienna.md")
+    assert (found.title, found.date) == ("Vienna", "2023-01-15")
+    assert found.text == CORPUS["cities/vienna.md"]
+    with pytest.raises(UnknownSource) as caught:
+        store.document("vienna.md")
+    assert caught.value.uri == "vienna.md"
+
+
+def test_sources_are_listed_in_order(store: Store) -> None:
+    assert [
+        (found.uri, found.title, found.date, found.characters) for found in store.sources()
+    ] == [
+        ("cities/vienna.md", "Vienna", "2023-01-15", len(CORPUS["cities/vienna.md"])),
+        ("notes.txt", "notes", None, len(CORPUS["notes.txt"])),
+        ("rivers.md", "Rivers of Europe", "2024-05-01", len(CORPUS["rivers.md"])),
+    ]
+
+
+def test_the_same_question_finds_the_same(store: Store, fake: FakeEncoder) -> None:
+    (vector,) = fake.encode(["Danube"])
+    assert np.allclose(vector, fake.encode(["Danube"])[0])
+    assert store.dense(vector, 9, None) == store.dense(vector, 9, None)
+    assert store.lexical("Danube", 9, None) == store.lexical("Danube", 9, None)

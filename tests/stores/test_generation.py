@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from fakes import FakeEncoder, fill
+from qa.config import Settings
+from qa.errors import IndexBusy, IndexDamaged, IndexIncompatible, IndexMissing
+from qa.ingest import build
+from qa.stores import dense, generation
+from qa.stores.local import LocalStore
+from qa.types import Vectors
+
+
+def day(number: int) -> datetime:
+    return datetime(2100, 1, number, tzinfo=UTC)
+
+
+def names(index: Path) -> list[str]:
+    return sorted(path.name for path in (index / "generations").iterdir())
+
+
+def resealed(index: Path, **changes: Any) -> None:
+    """Change the manifest of the live generation, and bring its checksums up to date."""
+    folder = generation.current(index)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["files"] = {name: generation._digest(folder / name) for name in manifest["files"]}
+    (folder / "manifest.json").write_text(json.dumps({**manifest, **changes}), encoding="utf-8")
+
+
+def test_a_generation_is_described_by_its_manifest(indexed: Settings, fake: FakeEncoder) -> None:
+    report = build(indexed, fake, full=True, now=day(1))
+    folder = generation.current(indexed.index)
+    manifest = generation.check(folder)
+    assert folder.name == report.generation
+    assert folder.name.startswith("21000101T000000-")
+    assert manifest.created == "2100-01-01T00:00:00+00:00"
+    assert (manifest.format, manifest.model, manifest.dimension) == (1, "fake-1", 256)
+    assert sorted(manifest.sources) == ["cities/vienna.md", "notes.txt", "rivers.md"]
+    assert manifest.counts == {"sources": 3, "passages": report.passages["total"]}
+    on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert on_disk == {*manifest.files, "manifest.json"}
+
+
+# damage
+
+
+def test_no_index(settings: Settings) -> None:
+    with pytest.raises(IndexMissing) as caught:
+        LocalStore.open(settings.index)
+    assert caught.value.path == settings.index
+
+
+@pytest.mark.parametrize("name", ["dense.faiss", "documents.sqlite", "passages.sqlite", "lexical"])
+def test_a_changed_file_is_named(indexed: Settings, name: str) -> None:
+    path = generation.current(indexed.index) / name
+    path = min(path.iterdir()) if path.is_dir() else path
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(IndexDamaged, match=r"checksum differs.*qa index --full") as caught:
+        LocalStore.open(indexed.index)
+    assert path.name in caught.value.reason
+
+
+@pytest.mark.parametrize("name", ["dense.faiss", "manifest.json"])
+def test_a_missing_file_is_named(indexed: Settings, name: str) -> None:
+    (generation.current(indexed.index) / name).unlink()
+    with pytest.raises(IndexDamaged) as caught:
+        LocalStore.open(indexed.index)
+    assert caught.value.reason == f"{name} is missing"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"null", b"[]", b'"text"', b"{}", b'{"skipped": [1]}', b"\xff", b'{"new": 1}'],
+    ids=repr,
+)
+def test_a_manifest_that_is_none(indexed: Settings, content: bytes) -> None:
+    (generation.current(indexed.index) / "manifest.json").write_bytes(content)
+    with pytest.raises(IndexDamaged) as caught:
+        LocalStore.open(indexed.index)
+    assert caught.value.reason == "manifest.json is not a manifest of this version"
+
+
+@pytest.mark.parametrize(
+    "pointer",
+    [b"", b"gone\n", b"..", b"../generations", b"a\\b", b"/etc", b"\xff\xfe", b"a\0b", b"x" * 5000],
+    ids=lambda pointer: repr(pointer[:20]),
+)
+def test_a_pointer_that_leads_nowhere(indexed: Settings, pointer: bytes, fake: FakeEncoder) -> None:
+    (indexed.index / "CURRENT").write_bytes(pointer)
+    with pytest.raises(IndexDamaged, match="CURRENT names"):
+        LocalStore.open(indexed.index)
+    assert build(indexed, fake).changed
+    LocalStore.open(indexed.index).close()
+
+
+def test_parts_that_do_not_agree_are_counted(indexed: Settings, fake: FakeEncoder) -> None:
+    folder = generation.current(indexed.index)
+    total = generation.check(folder).counts["passages"]
+    dense.write(folder, fake.encode(["one", "two"]))
+    resealed(indexed.index)
+    with pytest.raises(IndexDamaged) as caught:
+        LocalStore.open(indexed.index)
+    assert caught.value.reason == (
+        f"its parts do not agree: {total} passages, 2 vectors, {total} lexical documents"
+    )
+
+
+def test_another_format_is_refused_and_rebuilt(indexed: Settings, fake: FakeEncoder) -> None:
+    resealed(indexed.index, format=99)
+    with pytest.raises(IndexIncompatible) as caught:
+        LocalStore.open(indexed.index)
+    assert (caught.value.field, caught.value.expected, caught.value.found) == ("format", 1, 99)
+    assert build(indexed, fake).changed
+    LocalStore.open(indexed.index).close()
+
+
+# one builder at a time
+
+
+def test_a_second_builder_is_told_who_builds(indexed: Settings, fake: FakeEncoder) -> None:
+    with generation.building(indexed.index):
+        with pytest.raises(IndexBusy) as caught:
+            build(indexed, fake, full=True)
+        assert caught.value.pid == os.getpid()
+        assert len(list(indexed.index.glob("LOCK*"))) == 1
+    assert not list(indexed.index.glob("LOCK*"))
+    assert build(indexed, fake, full=True).changed
+
+
+def dead_process() -> str:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return str(process.pid)
+
+
+@pytest.mark.parametrize("owner", [None, "", "0", "-1", "nonsense", "9" * 30, "\0"], ids=repr)
+def test_a_lock_that_nobody_holds_is_taken_over(
+    indexed: Settings, fake: FakeEncoder, owner: str | None
+) -> None:
+    (indexed.index / "LOCK").write_text(dead_process() if owner is None else owner)
+    (indexed.index / "building-dead").mkdir()
+    assert build(indexed, fake, full=True).changed
+    assert sorted(path.name for path in indexed.index.iterdir()) == ["CURRENT", "generations"]
+
+
+# publishing
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "qa.stores.records.write",
+        "qa.stores.lexical.write",
+        "qa.stores.dense.write",
+        "qa.stores.generation._digest",
+        "qa.stores.generation.os.fsync",
+        "pathlib.Path.rename",
+        "pathlib.Path.replace",
+        "encoder",
+    ],
+)
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failed_build_leaves_the_old_generation_live(
+    indexed: Settings,
+    fake: FakeEncoder,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+    error: BaseException,
+) -> None:
+    before = sorted(path for path in indexed.index.rglob("*"))
+    live = generation.current(indexed.index).name
+
+    class Broken(FakeEncoder):
+        def encode(self, texts: Sequence[str]) -> Vectors:
+            raise error
+
+    def fail(*arguments: object, **options: object) -> NoReturn:
+        raise error
+
+    with monkeypatch.context() as patched:
+        if broken != "encoder":
+            patched.setattr(broken, fail)
+        fill(indexed.corpus, {"new.txt": "Lead melts at 327 degrees."})
+        with pytest.raises(type(error)):
+            build(indexed, Broken() if broken == "encoder" else fake, full=True)
+    assert sorted(path for path in indexed.index.rglob("*")) == before
+    assert LocalStore.open(indexed.index).generation == live
+    assert build(indexed, fake).sources["added"] == 1
+
+
+def test_a_failure_at_the_last_step_leaves_the_old_generation_live(
+    indexed: Settings, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A half-written pointer was left lying beside the old one."""
+    live = generation.current(indexed.index).name
+    replace = Path.replace
+
+    def fail_on_pointer(source: Path, target: Path) -> Path:
+        if target.name == "CURRENT":
+            raise OSError(28, "No space left on device")
+        return replace(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.replace", fail_on_pointer)
+        with pytest.raises(OSError, match="No space left"):
+            build(indexed, fake, full=True)
+    assert LocalStore.open(indexed.index).generation == live
+    assert sorted(path.name for path in indexed.index.iterdir()) == ["CURRENT", "generations"]
+
+
+def test_the_last_three_generations_are_kept(settings: Settings, fake: FakeEncoder) -> None:
+    fill(settings.corpus, {"a.txt": "Gold melts."})
+    built = [build(settings, fake, full=True, now=day(number)).generation for number in range(1, 6)]
+    assert names(settings.index) == built[2:]
+    assert generation.current(settings.index).name == built[4]
+
+
+def test_the_live_generation_is_kept_when_the_clock_went_back(
+    settings: Settings, fake: FakeEncoder
+) -> None:
+    fill(settings.corpus, {"a.txt": "Gold melts."})
+    built = [
+        build(settings, fake, full=True, now=day(number)).generation for number in (8, 9, 10, 1)
+    ]
+    assert names(settings.index) == sorted([built[1], built[2], built[3]])
+    assert generation.current(settings.index).name == built[3]
+
+
+def test_a_reader_keeps_its_generation(indexed: Settings, fake: FakeEncoder) -> None:
+    store = LocalStore.open(indexed.index)
+    for number in range(1, 5):
+        fill(indexed.corpus, {"notes.txt": f"Only number {number}."})
+        build(indexed, fake, now=day(number))
+    assert store.generation not in names(indexed.index)
+    (vector,) = fake.encode(["Gold melts at 1,064 degrees."])
+    (best,) = store.dense(vector, 1, None)
+    assert "Gold melts" in store.passages([best.row])[0].text
+    assert [scored.row for scored in store.lexical("gold", 5, None)] == [best.row]
+    assert store.document("notes.txt").text.startswith("Copper melts")
+    store.close()
+    assert LocalStore.open(indexed.index).document("notes.txt").text == "Only number 4."
+
+
+def test_write_file_replaces_as_a_whole(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    for data in (b"old", b"", b"\0new"):
+        generation.write_file(target, data)
+        assert target.read_bytes() == data
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

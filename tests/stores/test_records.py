@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qa.errors import UnknownSource
+from qa.stores.records import Records, write
+from qa.types import Document, Mark, Passage, Sentence, SourceInfo
+
+TEXT = "# Ünder\r\n\nOne \0 😀 *is*.[^1] e\u0301\ufeff שלום\u2028\rend"
+FIRST = Document(
+    "b/ü 1.md",
+    'A "title"',
+    "2024-02-29",
+    "ab" * 32,
+    TEXT,
+    (Mark(0, 7, "heading", "Ünder", 1), Mark(10, 20, "block"), Mark(20, 24, "footnote", "“N”\n")),
+)
+SECOND = Document("a.txt", "Second", None, "cd" * 32, "Two.")
+PASSAGES = [
+    Passage(
+        FIRST.uri,
+        FIRST.title,
+        0,
+        len(TEXT),
+        TEXT,
+        "One \0 😀 is.",
+        ("Ünder", "🙂"),
+        1,
+        None,
+        (Sentence(10, 24, "One \0 😀 is."), Sentence(25, 30, "e\u0301")),
+    ),
+    Passage(FIRST.uri, FIRST.title, 3, 4, "x", "", (), 3, 12, ()),
+    Passage(SECOND.uri, SECOND.title, 0, 4, "Two.", "Two.", (), 1, None, (Sentence(0, 4, "Two."),)),
+]
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[Records]:
+    write(tmp_path, [(FIRST, PASSAGES[:2]), (SECOND, PASSAGES[2:])])
+    found = Records(tmp_path)
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("document", [FIRST, SECOND], ids=["with everything", "small"])
+def test_documents_come_back_as_they_were(records: Records, document: Document) -> None:
+    assert records.document(document.uri) == document
+
+
+def test_passages_come_back_as_they_were_in_the_order_asked_for(records: Records) -> None:
+    assert records.count() == 3
+    assert records.passages([2, 0, 1, 0]) == [PASSAGES[place] for place in (2, 0, 1, 0)]
+    assert records.passages([]) == []
+
+
+def test_sources_are_listed_by_uri(records: Records) -> None:
+    assert list(records.sources()) == [
+        SourceInfo("a.txt", "Second", None, "cd" * 32, 4, 1),
+        SourceInfo("b/ü 1.md", 'A "title"', "2024-02-29", "ab" * 32, len(TEXT), 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("uris", "rows"), [(["a.txt"], [2]), (["a.txt", "b/ü 1.md"], [0, 1, 2]), (["x"], []), ([], [])]
+)
+def test_rows_of_sources(records: Records, uris: list[str], rows: list[int]) -> None:
+    assert records.rows(uris) == rows
+
+
+def test_an_unknown_source_is_named(records: Records) -> None:
+    with pytest.raises(UnknownSource) as caught:
+        records.document("' OR 1=1 --")
+    assert caught.value.uri == "' OR 1=1 --"
+
+
+def test_reading_writes_nothing(tmp_path: Path, records: Records) -> None:
+    records.document("a.txt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "documents.sqlite",
+        "passages.sqlite",
+    ]
