@@ -2,13 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PORT ?= 8000
 
 .PHONY: serve index test check format bench screenshots clean
 
 serve: $(VENV)/.installed
 	$(BIN)/qa index
-	$(BIN)/qa serve --port $(PORT)
+	$(BIN)/qa serve $(if $(PORT),--port $(PORT))
 
 index: $(VENV)/.installed
 	$(BIN)/qa index

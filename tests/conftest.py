@@ -41,11 +41,20 @@ def fake() -> FakeEncoder:
     return FakeEncoder()
 
 
+@pytest.fixture(scope="session")
+def _small(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    root = tmp_path_factory.mktemp("small")
+    found = Settings(corpus=root / "corpus", index=root / "index")
+    fill(found.corpus, CORPUS)
+    build(found, FakeEncoder())
+    return found
+
+
 @pytest.fixture
-def indexed(settings: Settings, fake: FakeEncoder) -> Settings:
+def indexed(settings: Settings, _small: Settings) -> Settings:
     """Settings of the small corpus, indexed with the fake encoder."""
-    fill(settings.corpus, CORPUS)
-    build(settings, fake)
+    shutil.copytree(_small.corpus, settings.corpus, dirs_exist_ok=True)
+    shutil.copytree(_small.index, settings.index)
     return settings
 
 

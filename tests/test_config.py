@@ -80,6 +80,7 @@ def test_values_are_converted(key: str, value: object, converted: object) -> Non
         ("backend", "onnx", "'openvino' or 'torch'"),
         ("host", 1, "a text"),
         ("corpus", 1, "a path"),
+        ("corpus", "", "a path"),
     ],
 )
 def test_bad_values_are_refused_by_name(key: str, value: object, expected: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given
@@ -172,6 +173,8 @@ def test_files_that_cannot_be_read_are_skipped_with_a_reason(
     (tmp_path / "secret.txt").write_text("secret")
     (settings.corpus / "out.txt").symlink_to(tmp_path / "secret.txt")
     (settings.corpus / "gone.txt").symlink_to("nowhere.txt")
+    (settings.corpus / "folder").symlink_to("sub")
+    (settings.corpus / "out").symlink_to(tmp_path)
     (settings.corpus / "loop.txt").symlink_to("loop.txt")
     found = reasons(replace(settings, max_source_mb=1), fake)
     assert found.pop("loop.txt") in ("a link that leads to itself", "not a regular file")
@@ -186,11 +189,37 @@ def test_files_that_cannot_be_read_are_skipped_with_a_reason(
         "pipe.txt": "not a regular file",
         "out.txt": "a link that leads out of the corpus",
         "gone.txt": "not a regular file",
+        "folder": "a link to a folder",
+        "out": "a link that leads out of the corpus",
     }
     store = LocalStore.open(settings.index)
     assert [source.uri for source in store.sources()] == ["good.txt"]
     assert [entry.uri for entry in store.manifest.skipped] == sorted([*found, "loop.txt"])
     assert not build(replace(settings, max_source_mb=1), fake).changed
+
+
+def test_the_index_may_lie_in_the_corpus(settings: Settings, fake: FakeEncoder) -> None:
+    inside = replace(settings, index=settings.corpus / "index")
+    fill(settings.corpus, {"a.txt": "Gold melts."})
+    assert build(inside, fake).sources == {**COUNTS, "added": 1}
+    report = build(inside, fake)
+    assert (report.changed, report.skipped) == (False, ())
+
+
+def test_a_folder_that_cannot_be_read_stops_the_build(
+    indexed: Settings, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files seemed to be removed."""
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:
+        if str(path).endswith("cities"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(SourceError, match=r"cities: cannot be read \(Permission denied\)"):
+        build(indexed, fake)
 
 
 def test_a_link_inside_the_corpus_is_followed(settings: Settings, fake: FakeEncoder) -> None:

@@ -74,15 +74,27 @@ def test_a_passage_is_encoded_once(indexed: Settings, fake: FakeEncoder) -> None
     assert fake.encoded == ["Where does the Danube rise?"]
 
 
-def test_the_oldest_vectors_are_forgotten_first(
+def test_vectors_that_do_not_fit_are_forgotten_and_made_again(
     settings: Settings, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qa.selector._CACHED_SENTENCES", 1)
+    monkeypatch.setattr("qa.selector._KEPT_SENTENCES", 1)
     fill(settings.corpus, {"a.txt": "Gold melts.", "b.txt": "Lead melts."})
     build(settings, fake)
     selector = Selector(fake)
     first = select(settings, selector, fake, "Does gold melt?")
     assert select(settings, selector, fake, "Does gold melt?") == first
+    assert not selector.learn(LocalStore.open(settings.index).passages([0, 1]))
+
+
+def test_what_was_learned_ahead_is_not_encoded_when_asked(
+    indexed: Settings, fake: FakeEncoder
+) -> None:
+    selector = Selector(fake)
+    store = LocalStore.open(indexed.index)
+    assert selector.learn(store.passages(range(store.manifest.counts["passages"])))
+    fake.encoded.clear()
+    select(indexed, selector, fake, "Where does the Danube rise?")
+    assert fake.encoded == ["Where does the Danube rise?"]
 
 
 def test_nothing_found(indexed: Settings, fake: FakeEncoder) -> None:

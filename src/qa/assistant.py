@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -12,12 +13,14 @@ from pathlib import Path
 from qa.answer import choose, cite, rank
 from qa.config import Settings
 from qa.encoder import open_encoder
-from qa.errors import IndexIncompatible, QuestionError, UnknownSource
+from qa.errors import IndexIncompatible, QAError, QuestionError, UnknownSource
 from qa.retrieve import retrieve
 from qa.selector import DEPTH, Selector, calibration
-from qa.stores.generation import current
+from qa.stores.generation import pointer
 from qa.stores.local import LocalStore
 from qa.types import Answer, Encoder
+
+logger = logging.getLogger(__name__)
 
 #: Characters of a question, passages of a reply, earlier turns.
 LONGEST_QUESTION = 2000
@@ -36,8 +39,15 @@ class Assistant:
         self.threshold = settings.threshold if settings.threshold >= 0 else calibration().threshold
 
     @classmethod
-    def open(cls, index: str | Path | None = None, settings: Settings | None = None) -> Assistant:
+    def open(
+        cls,
+        index: str | Path | None = None,
+        settings: Settings | None = None,
+        encoder: Encoder | None = None,
+    ) -> Assistant:
         """Open the live generation of an index with the model that built it.
+
+        :param encoder: where given, used if it is that model, instead of being opened again.
 
         :raises IndexMissing: if there is none.
         :raises IndexDamaged: if its files are not what was written.
@@ -47,7 +57,11 @@ class Assistant:
         if index is not None:
             settings = dataclasses.replace(settings, index=Path(index))
         store = LocalStore.open(settings.index)
-        return cls(store, _matching(open_encoder(settings), store), settings)
+        if encoder is None or encoder.name != store.manifest.model:
+            encoder = open_encoder(settings)
+        if store.manifest.model != encoder.name:
+            raise IndexIncompatible("model", encoder.name, store.manifest.model)
+        return cls(store, encoder, settings)
 
     def ask(
         self,
@@ -69,7 +83,7 @@ class Assistant:
         """
         began = time.perf_counter()
         _check(question, limit)
-        uris = self._searched(sources, after, before)
+        uris = self.searched(sources, after, before)
         vector = self.encoder.encode([question])[0]
         hits = retrieve(
             self.store,
@@ -97,10 +111,19 @@ class Assistant:
             took_ms=round((time.perf_counter() - began) * 1000, 2),
         )
 
-    def _searched(
-        self, sources: Sequence[str] | None, after: str | None, before: str | None
+    def prepare(self, stopping: threading.Event) -> None:
+        """Encode sentences before they are asked about, until told to stop or memory is full."""
+        for row in range(self.store.manifest.counts["passages"]):
+            if stopping.is_set() or not self._selector.learn(self.store.passages([row])):
+                return
+
+    def searched(
+        self,
+        sources: Sequence[str] | None = None,
+        after: str | None = None,
+        before: str | None = None,
     ) -> list[str] | None:
-        """Return the uris to search, None for all."""
+        """Return the uris that a question with these options is asked of, None for all."""
         first, last = _day("after", after), _day("before", before)
         if sources is None and not first and not last:
             return None
@@ -125,31 +148,31 @@ class Live:
         self.settings = settings
         self._lock = threading.Lock()
         self._assistant: Assistant | None = None
+        self._refused = ""  # what the pointer said when the new generation could not be opened
 
     def assistant(self) -> Assistant:
         """Return the assistant of the live generation; raise as `Assistant.open` does.
 
-        A caller keeps what it got for as long as it needs it: a generation never changes.
+        A caller keeps what it got for as long as it needs it: a generation never changes. When a
+        new one cannot be opened, the old one goes on answering and the log says why.
         """
         found = self._assistant
-        if found and found.store.generation == current(self.settings.index).name:
+        if found is None:
+            with self._lock:
+                self._assistant = self._assistant or Assistant.open(settings=self.settings)
+                return self._assistant
+        pointed = pointer(self.settings.index)
+        if pointed in (found.store.generation, self._refused):
             return found
-        with self._lock:
-            found = self._assistant
-            folder = current(self.settings.index)
-            if found is None:
-                found = Assistant.open(settings=self.settings)
-            elif found.store.generation != folder.name:
-                store = LocalStore.open(self.settings.index)
-                found = Assistant(store, _matching(found.encoder, store), self.settings)
-            self._assistant = found
-            return found
-
-
-def _matching(encoder: Encoder, store: LocalStore) -> Encoder:
-    if store.manifest.model != encoder.name:
-        raise IndexIncompatible("model", encoder.name, store.manifest.model)
-    return encoder
+        if self._lock.acquire(blocking=False):  # the others go on with the old one
+            try:
+                self._assistant = Assistant.open(settings=self.settings, encoder=found.encoder)
+            except QAError as error:
+                self._refused = pointed
+                logger.error("%s stays: %s", found.store.generation, error)
+            finally:
+                self._lock.release()
+        return self._assistant or found
 
 
 def _check(question: str, limit: int) -> None:

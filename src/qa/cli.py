@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import io
 import json
 import logging
 import os
@@ -12,11 +14,13 @@ import signal
 import sys
 import tempfile
 import textwrap
+import threading
+import unicodedata
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from qa.config import Settings
 from qa.errors import (
@@ -29,6 +33,11 @@ from qa.errors import (
     UnknownSource,
 )
 from qa.types import Answer, Citation, RankedPassage
+
+if TYPE_CHECKING:
+    from qa.assistant import Live
+
+logger = logging.getLogger(__name__)
 
 DONE, NO, USAGE, NO_INDEX, FAILED = 0, 1, 2, 3, 4
 
@@ -47,6 +56,9 @@ EXIT_CODES: dict[type[QAError], int] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
     arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     try:
         settings = Settings.load(os.environ, arguments.config, _given(arguments))
@@ -60,6 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         print("qa: stopped", file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(f"qa: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        return FAILED
+    except Exception as error:  # exit code 1 would mean that the sources do not answer
+        logger.exception("this is a fault of the program")
+        print(f"qa: {type(error).__name__}: {error}", file=sys.stderr)
         return FAILED
 
 
@@ -176,14 +195,20 @@ def _ask(arguments: argparse.Namespace, settings: Settings) -> int:
     elif reply.answered:
         _print_answer(reply)
     else:
-        _print_refusal(reply, len(list(assistant.store.sources())))
+        uris = assistant.searched(arguments.source, arguments.after, arguments.before)
+        _print_refusal(reply, len(list(assistant.store.sources()) if uris is None else uris))
     return DONE if reply.answered else NO
+
+
+def _safe(text: str) -> str:
+    """Return a text without the control characters that a terminal would obey."""
+    return "".join(" " if unicodedata.category(found) == "Cc" else found for found in text)
 
 
 def _wrap(text: str, indent: str = "") -> str:
     width = min(100, shutil.get_terminal_size().columns)
     return textwrap.fill(
-        text,
+        _safe(text),
         width,
         initial_indent=indent,
         subsequent_indent=indent,
@@ -198,11 +223,12 @@ def _print_answer(reply: Answer) -> None:
     print()
     for citation in reply.citations:
         print(_wrap(f"[{citation.number}] {_heading(citation)}"))
-        print(f"    {citation.uri}:{citation.line}, characters {citation.start}-{citation.end}")
+        place = f"{_safe(citation.uri)}:{citation.line}"
+        print(f"    {place}, characters {citation.start}-{citation.end}")
         for reference in citation.references:
             print(_wrap(f"cites: {reference}", "    "))
-        for place in citation.also:
-            print(f"    also in {place.uri}, characters {place.start}-{place.end}")
+        for other in citation.also:
+            print(f"    also in {_safe(other.uri)}, characters {other.start}-{other.end}")
     print(f"\nConfidence {reply.confidence:.0%}.")
 
 
@@ -212,12 +238,17 @@ def _heading(found: Citation | RankedPassage) -> str:
 
 
 def _print_refusal(reply: Answer, sources: int) -> None:
-    name = "source does" if sources == 1 else "sources do"
-    print(f"The {sources} {name} not answer this (confidence {reply.confidence:.0%}).")
+    if not sources:
+        print("No source fits the options; nothing was searched.")
+        return
+    name = "source" if sources == 1 else "sources"
+    verb = "does" if sources == 1 else "do"
+    print(f"The {sources} {name} searched {verb} not answer this ", end="")
+    print(f"(confidence {reply.confidence:.0%}).")
     if reply.passages:
         print("Related, not an answer:")
     for passage in reply.passages[:3]:
-        print(f"\n  {passage.uri}:{passage.line}  {_heading(passage)}")
+        print(f"\n  {_safe(passage.uri)}:{passage.line}  {_safe(_heading(passage))}")
         print(_wrap(textwrap.shorten(passage.text, 300, placeholder=" …"), "    "))
 
 
@@ -228,6 +259,10 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
     from qa.app import create_app
     from qa.assistant import Live
 
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit  # waitress then answers the requests in flight, and ends
+
+    signal.signal(signal.SIGTERM, stop)
     live = Live(settings)
     try:
         live.assistant().encoder.encode(["warm"])  # so that the first question is not the slowest
@@ -241,18 +276,26 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
             threads=settings.threads,
             ident=None,
         )
-    except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        print(f"qa: cannot listen on {where}: {error.strerror}; try --port", file=sys.stderr)
+    except (OSError, ValueError) as error:
+        where, why = f"{settings.host}:{settings.port}", getattr(error, "strerror", None) or error
+        print(f"qa: cannot listen on {where}: {why}; try --host or --port", file=sys.stderr)
         return FAILED
 
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise SystemExit  # waitress then answers the requests in flight, and ends
-
-    signal.signal(signal.SIGTERM, stop)
     print(f"Serving on http://{settings.host}:{server.effective_port} (Ctrl-C stops)", flush=True)
-    server.run()
+    stopping = threading.Event()
+    preparing = threading.Thread(target=_prepare, args=(live, stopping))
+    preparing.start()
+    try:
+        server.run()
+    finally:
+        stopping.set()
+        preparing.join()
     return DONE
+
+
+def _prepare(live: Live, stopping: threading.Event) -> None:
+    with contextlib.suppress(QAError):  # without an index there is nothing to prepare
+        live.assistant().prepare(stopping)
 
 
 def _status(arguments: argparse.Namespace, settings: Settings) -> int:

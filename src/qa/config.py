@@ -75,7 +75,7 @@ def _merge(settings: Settings, layer: Mapping[str, Any], name: str, base: Path) 
 
 def _convert(key: str, value: Any, kind: type, base: Path) -> Any:
     if issubclass(kind, Path):
-        if not isinstance(value, str | Path):
+        if not isinstance(value, str | Path) or not str(value):
             _refuse(key, value, "a path")
         return base / Path(value).expanduser()
     if kind is str:

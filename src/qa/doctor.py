@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from qa.config import Settings
-from qa.encoder import exported_folder, model_folder
+from qa.encoder import exported_folder, is_complete, model_folder
 from qa.errors import QAError
 from qa.stores.local import LocalStore
 
@@ -46,9 +46,12 @@ def _model(settings: Settings) -> Check:
         folder = model_folder(settings.model)
     except QAError as error:
         return Check("model", False, str(error))
-    exported = (exported_folder(settings, folder) / "model.json").is_file()
-    finding = "exported" if exported else "not exported yet; the first `qa index` does it"
-    return Check("model", True, f"{settings.model}, {finding}")
+    exported = exported_folder(settings, folder)
+    if not exported.is_dir():
+        return Check("model", True, f"{settings.model}, not exported yet; `qa index` does it")
+    if not is_complete(exported):
+        return Check("model", False, f"the export at {exported} is damaged; `qa index` renews it")
+    return Check("model", True, f"{settings.model}, exported")
 
 
 def _index(settings: Settings) -> Check:

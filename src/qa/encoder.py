@@ -43,7 +43,7 @@ def open_encoder(settings: Settings) -> Encoder:
     if settings.backend == "torch":
         return TorchEncoder(settings.model, folder)
     exported = exported_folder(settings, folder)
-    if not (exported / "model.json").is_file():
+    if not is_complete(exported):
         export(settings.model, folder, exported)
     return OpenVINOEncoder(exported)
 
@@ -70,15 +70,18 @@ def _fetched(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    offline = bool(os.environ.get("HF_HUB_OFFLINE"))
-    try:
-        return Path(snapshot_download(name, local_files_only=offline))
-    except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
-        raise ModelMissing(
-            name,
-            "it is no folder, is not bundled, is not in the local model cache and could not be "
-            "fetched; give the path of a folder with a sentence-transformers model",
-        ) from error
+    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "on", "yes", "true")
+    problem: Exception | None = None
+    for local in (True,) if offline else (True, False):  # what is in the cache needs no network
+        try:
+            return Path(snapshot_download(name, local_files_only=local))
+        except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
+            problem = error
+    raise ModelMissing(
+        name,
+        "it is no folder, is not bundled, is not in the local model cache and could not be "
+        "fetched; give the path of a folder with a sentence-transformers model",
+    ) from problem
 
 
 def model_hash(folder: Path) -> str:
@@ -99,6 +102,15 @@ def exported_folder(settings: Settings, folder: Path) -> Path:
         stamp.update(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}".encode())
     short = settings.model.rstrip("/").rpartition("/")[2] or "model"
     return settings.index / "models" / f"{short}-{stamp.hexdigest()[:12]}"
+
+
+def is_complete(exported: Path) -> bool:
+    """Tell whether an export is there, with every file of the size that was written."""
+    try:
+        sizes = json.loads((exported / "model.json").read_text(encoding="utf-8"))["sizes"]
+        return all((exported / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def export(name: str, folder: Path, target: Path) -> None:
@@ -141,6 +153,7 @@ def export(name: str, folder: Path, target: Path) -> None:
             "name": f"{name}-{model_hash(folder)}",
             "dimension": model.get_embedding_dimension(),
             "max_tokens": model.max_seq_length,
+            "sizes": {path.name: path.stat().st_size for path in sorted(Path(temporary).iterdir())},
         }
         Path(temporary, "model.json").write_text(json.dumps(facts), encoding="utf-8")
         shutil.rmtree(target, ignore_errors=True)

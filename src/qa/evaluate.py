@@ -203,12 +203,12 @@ def evaluate(
     if not questions:
         raise QuestionFileError(path, "holds no question")
     if corpus:
+        encoder = open_encoder(settings)
         settings = dataclasses.replace(settings, corpus=folder / "corpus", index=folder / "index")
         for uri, text in corpus.items():
             target = settings.corpus / uri
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(text.encode())
-        encoder = open_encoder(settings)
         build(settings, encoder, progress=progress)
         assistant = Assistant(LocalStore.open(settings.index), encoder, settings)
     else:

@@ -24,7 +24,7 @@ from qa.types import Document, Encoder, Passage, SkippedSource, Vectors
 Progress = Callable[[str, int, int], None]
 
 #: Raised when the same text is split or encoded differently than before.
-SPLITTER_VERSION = 1
+SPLITTER_VERSION = 2
 _ENCODED_AT_ONCE = 64
 #: Names files of the corpus that are not indexed, in the syntax of .gitignore.
 IGNORE = ".qaignore"
@@ -169,7 +169,7 @@ def _changes(live: generation.Manifest | None, sources: dict[str, str]) -> dict[
 
 def _read_corpus(settings: Settings, progress: Progress) -> _Corpus:
     corpus = _Corpus()
-    paths = list(_walk(settings.corpus))
+    paths = list(_walk(settings.corpus, settings.index.resolve()))
     for number, (uri, path) in enumerate(paths, 1):
         try:
             data = _read_file(uri, path, settings)
@@ -182,19 +182,30 @@ def _read_corpus(settings: Settings, progress: Progress) -> _Corpus:
     return corpus
 
 
-def _walk(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield every file below a folder with its uri, in order.
+def _walk(root: Path, index: Path) -> Iterator[tuple[str, Path]]:
+    """Yield every file below a folder with its uri, in order; links to folders count as files.
 
-    Hidden files are left out, and what the patterns of `.qaignore` match.
+    Hidden files are left out, what the patterns of `.qaignore` match, and the index itself.
+
+    :raises SourceError: for a folder that cannot be read, so that its files do not seem removed.
     """
     ignored = _ignored(root / IGNORE)
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
+    for folder, folders, names in os.walk(root, onerror=_refuse):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        folders[:] = sorted(
+            name
+            for name in set(folders).difference(links)
+            if not name.startswith(".") and Path(folder, name).resolve() != index
+        )
+        for name in sorted([*names, *links]):
             path = Path(folder, name)
             uri = path.relative_to(root).as_posix()
             if not name.startswith(".") and not ignored.match_file(uri):
                 yield uri, path
+
+
+def _refuse(error: OSError) -> None:
+    raise SourceError(str(error.filename), f"cannot be read ({error.strerror})") from error
 
 
 def _ignored(path: Path) -> pathspec.GitIgnoreSpec:
@@ -213,7 +224,7 @@ def _read_file(uri: str, path: Path, settings: Settings) -> bytes:
         if not path.resolve().is_relative_to(settings.corpus.resolve()):
             raise SourceError(uri, "a link that leads out of the corpus")
         if not path.is_file():
-            raise SourceError(uri, "not a regular file")
+            raise SourceError(uri, "a link to a folder" if path.is_dir() else "not a regular file")
         size = path.stat().st_size
         if size > settings.max_source_mb * 1024 * 1024:
             raise SourceError(

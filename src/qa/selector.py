@@ -24,7 +24,11 @@ DEPTH = 5
 SIMILARITY_WEIGHT = 1.0
 COVERAGE_WEIGHT = 0.3
 PASSAGE_WEIGHT = 0.2
-_CACHED_SENTENCES = 20_000
+#: Sentences whose vectors are kept in memory, 1.5 kB each.
+_KEPT_SENTENCES = 20_000
+
+#: Title, section and text of a passage: the same again after a rebuild that did not change it.
+_Key = tuple[str, tuple[str, ...], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,8 @@ class Selector:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._cache: OrderedDict[tuple[str, int], Vectors] = OrderedDict()
-        self._cached = 0
+        self._known: OrderedDict[_Key, Vectors] = OrderedDict()
+        self._kept = 0
         self._lock = threading.Lock()
 
     def select(
@@ -57,10 +61,10 @@ class Selector:
         hits = [hit for hit in hits[:DEPTH] if hit.passage.sentences]
         wanted = topic_terms(question)
         rarities = dict(zip(wanted, store.rarities(wanted), strict=True))
-        vectors = self._vectors(store.generation, hits)
+        vectors = self._vectors([hit.passage for hit in hits])
         candidates = []
-        for hit in hits:
-            similarities = (vectors[hit.row] @ vector).tolist()
+        for hit, known in zip(hits, vectors, strict=True):
+            similarities = (known @ vector).tolist()
             for sentence, similarity in zip(hit.passage.sentences, similarities, strict=True):
                 shared = coverage(sentence.plain, rarities)
                 score = (
@@ -73,20 +77,25 @@ class Selector:
         values = features(hits, candidates, rarities)
         return Selection(tuple(candidates), values, confidence(values))
 
-    def _vectors(self, generation: str, hits: Sequence[Hit]) -> dict[int, Vectors]:
+    def learn(self, passages: Sequence[Passage]) -> bool:
+        """Encode the sentences of some passages ahead; return False once memory is full."""
+        self._vectors(passages)
+        return self._kept < _KEPT_SENTENCES
+
+    def _vectors(self, passages: Sequence[Passage]) -> list[Vectors]:
+        """Return the vectors of each passage's sentences, encoding those not known yet."""
+        keys = [(passage.title, passage.section, passage.plain) for passage in passages]
         with self._lock:
-            found = {hit.row: self._cache.get((generation, hit.row)) for hit in hits}
-        missing = [hit for hit in hits if found[hit.row] is None]
-        texts = [text for hit in missing for text in self._read(hit.passage)]
-        encoded = self._encoder.encode(texts) if texts else np.empty((0, 0), np.float32)
-        place = 0
-        with self._lock:
-            for hit in missing:
-                count = len(hit.passage.sentences)
-                self._keep((generation, hit.row), encoded[place : place + count])
-                found[hit.row] = encoded[place : place + count]
-                place += count
-        return {row: vectors for row, vectors in found.items() if vectors is not None}
+            known = {key: self._known[key] for key in keys if key in self._known}
+        missing = [place for place, key in enumerate(keys) if key not in known]
+        texts = [self._read(passages[place]) for place in missing]
+        if missing:
+            encoded = self._encoder.encode([text for group in texts for text in group])
+            ends = np.cumsum([len(group) for group in texts])
+            parts = np.split(encoded, ends[:-1])
+            known |= {keys[place]: part for place, part in zip(missing, parts, strict=True)}
+        self._keep(known)
+        return [known[key] for key in keys]
 
     def _read(self, passage: Passage) -> list[str]:
         """Return what the model reads for each sentence, which alone may not name its topic."""
@@ -94,13 +103,17 @@ class Selector:
         before = context(passage.title, passage.section, window, count)
         return [before + sentence.plain for sentence in passage.sentences]
 
-    def _keep(self, key: tuple[str, int], vectors: Vectors) -> None:
-        if key not in self._cache:
-            self._cache[key] = vectors
-            self._cached += len(vectors)
-        while self._cached > _CACHED_SENTENCES:
-            _, dropped = self._cache.popitem(last=False)
-            self._cached -= len(dropped)
+    def _keep(self, used: dict[_Key, Vectors]) -> None:
+        """Keep what was used; forget what was not for longest when there is too much."""
+        with self._lock:
+            for key, vectors in used.items():
+                if key not in self._known:
+                    self._kept += len(vectors)
+                self._known[key] = vectors
+                self._known.move_to_end(key)
+            while self._kept > _KEPT_SENTENCES:
+                _, dropped = self._known.popitem(last=False)
+                self._kept -= len(dropped)
 
 
 def coverage(text: str, rarities: dict[str, float]) -> float:

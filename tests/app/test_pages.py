@@ -3,6 +3,7 @@ from __future__ import annotations
 from itertools import chain
 
 import pytest
+from flask import render_template
 from flask.testing import FlaskClient
 
 from fakes import ARTICLE
@@ -85,9 +86,28 @@ def test_source_text_is_escaped(client: FlaskClient) -> None:
     document = read("x.txt", b"<script>alert(1)</script> is text & stays text.")
     app = client.application
     with app.test_request_context("/"):
-        from flask import render_template
-
         page = render_template(
             "source.html", document=document, blocks=list(blocks(document, None)), span=None
         )
     assert "&lt;script&gt;alert(1)&lt;/script&gt; is text &amp; stays text." in page
+
+
+def test_what_lies_between_blocks_is_shown(client: FlaskClient) -> None:
+    """The header of a table and the info of a code block were once left out of the page."""
+    document = read(
+        "a.md", b"| Country | Budget |\n|---|---|\n| Chad | 5 |\n\n```python\nx = 1\n```\n"
+    )
+    with client.application.test_request_context("/"):
+        page = render_template(
+            "source.html", document=document, blocks=list(blocks(document, None)), span=None
+        )
+    for part in ("Country", "Budget", "Chad", "python", "x = 1"):
+        assert part in page
+
+
+def test_a_browser_gets_a_page_for_every_error(empty_client: FlaskClient) -> None:
+    reply = empty_client.get(f"/sources/{URI}", headers={"Accept": "text/html"})
+    assert (reply.status_code, reply.mimetype) == (503, "text/html")
+    page = reply.get_data(as_text=True)
+    assert "There is no index yet; build it: qa index" in page
+    assert "Back to the questions" in page

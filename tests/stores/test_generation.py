@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -29,11 +30,18 @@ def names(index: Path) -> list[str]:
 
 
 def resealed(index: Path, **changes: Any) -> None:
-    """Change the manifest of the live generation, and bring its checksums up to date."""
+    """Change the manifest of the live generation, and bring every checksum up to date."""
     folder = generation.current(index)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    manifest["files"] = {name: generation._digest(folder / name) for name in manifest["files"]}
+    manifest["files"] = {name: sha256(folder / name) for name in manifest["files"]}
     (folder / "manifest.json").write_text(json.dumps({**manifest, **changes}), encoding="utf-8")
+    name = f"{folder.name.partition('-')[0]}-{sha256(folder / 'manifest.json')[:8]}"
+    folder.rename(folder.with_name(name))
+    (index / "CURRENT").write_text(name)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_generation_is_described_by_its_manifest(indexed: Settings, fake: FakeEncoder) -> None:
@@ -69,6 +77,14 @@ def test_a_changed_file_is_named(indexed: Settings, name: str) -> None:
     with pytest.raises(IndexDamaged, match=r"checksum differs.*qa index --full") as caught:
         LocalStore.open(indexed.index)
     assert path.name in caught.value.reason
+
+
+def test_a_changed_manifest_is_named(indexed: Settings) -> None:
+    path = generation.current(indexed.index) / "manifest.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("Vienna", "Venice").replace("3", "4"))
+    with pytest.raises(IndexDamaged) as caught:
+        LocalStore.open(indexed.index)
+    assert caught.value.reason == "manifest.json is not what was written (checksum differs)"
 
 
 @pytest.mark.parametrize("name", ["dense.faiss", "manifest.json"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qa.stores.lexical import LexicalIndex, write
+from qa.stores.lexical import FOLDER, LexicalIndex, write
 from qa.types import Passage
 
 
@@ -119,3 +119,10 @@ def test_nothing_is_found_in_nothing(tmp_path: Path) -> None:
 def test_no_lock_is_left_behind(tmp_path: Path) -> None:
     write(tmp_path, [passage("Gold melts.")])
     assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_an_index_is_opened_where_nothing_can_be_written(tmp_path: Path) -> None:
+    """A read-only index once could not be asked: tantivy makes a lock beside its files."""
+    write(tmp_path, [passage("Vienna lies on the Danube.")])
+    (tmp_path / FOLDER / ".tantivy-meta.lock").mkdir()  # so that it cannot be made
+    assert rows(LexicalIndex(tmp_path), "Danube") == [0]

@@ -209,18 +209,20 @@ async function request(question) {
 }
 
 async function ask(question) {
+  announcement.textContent = "";
   const item = add(question, make("p", { class: "reply waiting" }, "Searching…"));
   item.scrollIntoView({ block: "start" });
   try {
     const reply = await request(question);
     show(item, reply);
-    keep(reply);
+    if (item.isConnected) keep(reply);
     const sentences = reply.answer.map((sentence) => sentence.plain).join(" ");
     announcement.textContent = reply.answered
       ? `${sentences} ${plural(reply.citations.length, "source")}.`
       : "The sources do not answer this.";
   } catch (error) {
     item.lastElementChild.replaceWith(failed(error.message));
+    if (!box.value) box.value = question;
   }
   item.scrollIntoView({ block: "start" });
 }

@@ -5,10 +5,9 @@ from __future__ import annotations
 from importlib import metadata
 from pathlib import Path
 
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, jsonify
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
-from werkzeug.exceptions import HTTPException
 
 from qa.app import problems, security
 from qa.app.api import api, operation
@@ -43,12 +42,6 @@ def create_app(live: Live) -> Flask:
     @app.get("/api/v1/openapi.json", doc_ui=False)
     def openapi() -> Response:
         return jsonify(app.api_doc)
-
-    @app.errorhandler(HTTPException)
-    def failed(error: HTTPException) -> Response | tuple[str, int]:
-        if request.path.startswith("/api/") or not request.accept_mimetypes.accept_html:
-            return problems.of_http(error)
-        return render_template("error.html", error=error), error.code or 500
 
     return app
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from flask import Blueprint, abort, render_template, request
 
 from qa.app.api import live
+from qa.app.problems import advice
 from qa.assistant import LONGEST_QUESTION
 from qa.errors import QAError, UnknownSource
 from qa.types import Document, Mark, Span
@@ -47,7 +49,7 @@ def chat() -> str:
         skipped = store.manifest.skipped
         trouble = ""
     except QAError as error:
-        sources, skipped, trouble = [], (), str(error)
+        sources, skipped, trouble = [], (), advice(error)
     return render_template(
         "chat.html",
         sources=sources,
@@ -87,7 +89,7 @@ def blocks(document: Document, span: Span | None) -> Iterator[Block]:
     """Cut a document into blocks as a reader sees them; together they hold all of its text."""
     reach = 0
     text = document.text
-    inline = [mark for mark in document.marks if mark.kind in ("syntax", "footnote")]
+    inline = _Inline(mark for mark in document.marks if mark.kind in ("syntax", "footnote"))
     for mark in document.marks:
         if mark.kind not in ("heading", "block", "hidden") or mark.start < reach:
             continue
@@ -100,9 +102,24 @@ def blocks(document: Document, span: Span | None) -> Iterator[Block]:
         yield Block("between", 0, tuple(_pieces(text, (reach, len(text)), inline, span)))
 
 
-def _pieces(text: str, within: Span, inline: list[Mark], span: Span | None) -> Iterator[Piece]:
+class _Inline:
+    """The marks inside blocks, found by where they stand."""
+
+    def __init__(self, marks: Iterable[Mark]) -> None:
+        self._marks = list(marks)
+        self._starts = [mark.start for mark in self._marks]
+        self._longest = max((mark.end - mark.start for mark in self._marks), default=0)
+
+    def over(self, start: int, end: int) -> list[Mark]:
+        """Return the marks that overlap a span."""
+        first = bisect_left(self._starts, start - self._longest)
+        last = bisect_left(self._starts, end)
+        return [mark for mark in self._marks[first:last] if mark.end > start]
+
+
+def _pieces(text: str, within: Span, inline: _Inline, span: Span | None) -> Iterator[Piece]:
     start, end = within
-    marks = [mark for mark in inline if mark.start < end and mark.end > start]
+    marks = inline.over(start, end)
     edges = {start, end}
     for mark in marks:
         edges |= {max(start, mark.start), min(end, mark.end)}
@@ -111,7 +128,7 @@ def _pieces(text: str, within: Span, inline: list[Mark], span: Span | None) -> I
             edges.add(edge)
     ordered = sorted(edges)
     for low, high in pairwise(ordered):
-        over = [mark for mark in marks if mark.start <= low and high <= mark.end]
+        over = inline.over(low, high)
         over.sort(key=lambda mark: mark.kind != "footnote")
         marked = span is not None and span[0] <= low and high <= span[1]
         yield Piece(

@@ -6,7 +6,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, json, request
+from flask import Flask, Response, json, render_template, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -79,15 +79,25 @@ def problem(
     )
 
 
+def advice(error: QAError) -> str:
+    """Say what happened and what to do, without a path of this machine."""
+    _, name = _status(error)
+    return ADVICE.get(name) or str(error)
+
+
+def _status(error: QAError) -> tuple[HTTPStatus, str]:
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
 def of_error(error: QAError) -> Response:
     """Make the reply for one of our own errors."""
-    status, name = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    status, name = _status(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("request failed", exc_info=error)
     errors = []
     if isinstance(error, QuestionError):
         errors = [FieldProblem(field=error.field, reason=error.reason)]
-    return problem(status, name, ADVICE.get(name) or str(error), errors)
+    return problem(status, name, advice(error), errors)
 
 
 def of_validation(error: ValidationError) -> Response:
@@ -112,12 +122,6 @@ def of_http(error: HTTPException) -> Response:
     return reply
 
 
-def _of_anything(error: Exception) -> Response:
-    logger.error("request failed", exc_info=error)
-    name = "internal-error"
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, name, ADVICE[name])
-
-
 def check_json_body() -> Response | None:
     """Refuse a body that is not a JSON object before anything looks at it."""
     if request.method != "POST" or not request.path.startswith("/api/"):
@@ -138,8 +142,21 @@ def check_json_body() -> Response | None:
 
 
 def install(app: Flask) -> None:
-    """Answer every error under /api with a problem document."""
+    """Answer every error: with a page where a browser asks for one, else a problem document."""
     app.before_request(check_json_body)
-    app.register_error_handler(QAError, of_error)
-    app.register_error_handler(HTTPException, of_http)
-    app.register_error_handler(Exception, _of_anything)
+    app.register_error_handler(Exception, _reply)
+
+
+def _reply(error: Exception) -> Response:
+    if isinstance(error, QAError):
+        reply = of_error(error)
+    elif isinstance(error, HTTPException):
+        reply = of_http(error)
+    else:
+        logger.error("request failed", exc_info=error)
+        name = "internal-error"
+        reply = problem(HTTPStatus.INTERNAL_SERVER_ERROR, name, ADVICE[name])
+    if request.path.startswith("/api/") or not request.accept_mimetypes.accept_html:
+        return reply
+    page = render_template("error.html", problem=reply.get_json())
+    return Response(page, reply.status_code, content_type="text/html; charset=utf-8")

@@ -60,16 +60,23 @@ class Manifest:
             raise IndexDamaged(folder, f"{MANIFEST} is not a manifest of this version") from error
 
 
+def pointer(index: Path) -> str:
+    """Return what the pointer says, unchecked; empty when there is none."""
+    try:
+        return (index / _POINTER).read_text(encoding="utf-8", errors="replace").strip() or "nothing"
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+
+
 def current(index: Path) -> Path:
     """Return the folder of the live generation.
 
     :raises IndexMissing: if nothing was built yet.
     :raises IndexDamaged: if the pointer leads nowhere.
     """
-    pointer = index / _POINTER
-    if not pointer.is_file():
+    name = pointer(index)
+    if not name:
         raise IndexMissing(index)
-    name = pointer.read_text(encoding="utf-8", errors="replace").strip()
     folder = index / "generations" / name
     if not _NAME.fullmatch(name) or not folder.is_dir():
         raise IndexDamaged(index, f"{_POINTER} names {name!r}, which is not there")
@@ -77,8 +84,13 @@ def current(index: Path) -> Path:
 
 
 def check(folder: Path) -> Manifest:
-    """Compare every file of a generation with its checksum; raise IndexDamaged at a difference."""
+    """Compare every file of a generation with its checksum; raise IndexDamaged at a difference.
+
+    The id of a generation ends in the checksum of its manifest.
+    """
     manifest = Manifest.read(folder)
+    if not folder.name.endswith(_stamp((folder / MANIFEST).read_bytes())):
+        raise IndexDamaged(folder, f"{MANIFEST} is not what was written (checksum differs)")
     for name, expected in manifest.files.items():
         path = folder / name
         if not path.is_file():
@@ -120,8 +132,7 @@ def publish(index: Path, folder: Path, manifest: dict[str, Any], now: datetime) 
     for path in sorted(folder.rglob("*")):
         _flush(path)
     _flush(folder)
-    stamp = hashlib.sha256(text.encode()).hexdigest()[:8]
-    generation = f"{now:%Y%m%dT%H%M%S}-{stamp}"
+    generation = f"{now:%Y%m%dT%H%M%S}-{_stamp(text.encode())}"
     target = index / "generations" / generation
     target.parent.mkdir(exist_ok=True)
     folder.rename(target)
@@ -154,6 +165,10 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _stamp(manifest: bytes) -> str:
+    return hashlib.sha256(manifest).hexdigest()[:8]
 
 
 def _digest(path: Path) -> str:

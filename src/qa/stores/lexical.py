@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,8 @@ class LexicalIndex:
     """An opened index. Searches are safe to run side by side."""
 
     def __init__(self, folder: Path) -> None:
-        import tantivy
-
-        index = tantivy.Index.open(str(folder / FOLDER))
-        index.register_tokenizer("qa", analyzer())
+        index, self._searcher = _open(folder / FOLDER)
         self._schema = index.schema
-        self._searcher: Any = index.searcher()
         self.rows: int = self._searcher.num_docs
 
     def search(self, question: str, limit: int, uris: Sequence[str] | None) -> list[Scored]:
@@ -91,3 +88,25 @@ class LexicalIndex:
             frequency = self._searcher.doc_freq("text", term)
             values.append(math.log(1 + (self.rows - frequency + 0.5) / (frequency + 0.5)))
         return values
+
+
+def _open(folder: Path) -> tuple[Any, Any]:
+    """Return an index with its searcher, also where nothing may be written.
+
+    tantivy wants a lock beside the files while it opens them; links to them will do.
+    """
+    try:
+        return _load(folder)
+    except ValueError:
+        with tempfile.TemporaryDirectory(prefix="qa-lexical-") as linked:
+            for path in folder.glob("[!.]*"):
+                Path(linked, path.name).symlink_to(path.resolve())
+            return _load(Path(linked))
+
+
+def _load(folder: Path) -> tuple[Any, Any]:
+    import tantivy
+
+    index = tantivy.Index.open(str(folder))
+    index.register_tokenizer("qa", analyzer())
+    return index, index.searcher()

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from qa.config import Settings
+from qa.doctor import EXPORT_PACKAGES, PACKAGES, Check, checks
+from qa.stores import generation
+
+
+def by_name(settings: Settings) -> dict[str, Check]:
+    return {check.name: check for check in checks(settings)}
+
+
+def test_everything_is_sound(article_index: Settings) -> None:
+    found = by_name(article_index)
+    assert list(found) == ["python", *PACKAGES, *EXPORT_PACKAGES, "model", "corpus", "index"]
+    assert [check.name for check in found.values() if not check.sound] == []
+    assert found["openvino"].finding == metadata.version("openvino")
+    assert found["model"].finding == "all-MiniLM-L6-v2, exported"
+    assert found["index"].finding.endswith("1 sources, 6 passages, every checksum right")
+
+
+def test_before_the_first_index(settings: Settings) -> None:
+    found = by_name(settings)
+    assert (found["model"].sound, found["corpus"].sound, found["index"].sound) == (
+        True,
+        True,
+        False,
+    )
+    assert "not exported yet; `qa index` does it" in found["model"].finding
+    assert "build it: qa index" in found["index"].finding
+
+
+def test_damage_is_named(indexed: Settings) -> None:
+    (generation.current(indexed.index) / "dense.faiss").write_bytes(b"")
+    found = by_name(indexed)["index"]
+    assert not found.sound
+    assert "dense.faiss is not what was written" in found.finding
+
+
+def test_what_is_missing_is_named(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("qa.doctor.PACKAGES", ("no-such-package",))
+    found = by_name(replace(settings, corpus=tmp_path / "gone", model="no-such/model"))
+    assert [check.name for check in found.values() if not check.sound] == [
+        "no-such-package",
+        "model",
+        "corpus",
+        "index",
+    ]
+    assert found["no-such-package"].finding == "not installed: pip install no-such-package"
+    assert "'no-such/model' cannot be used" in found["model"].finding
+    assert found["corpus"].finding == f"{tmp_path / 'gone'} is no folder; name it with --corpus"
