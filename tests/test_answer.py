@@ -98,7 +98,7 @@ def test_the_same_sentence_is_quoted_once_and_named_elsewhere() -> None:
     documents = [
         Document(found.hit.passage.uri, "", None, "", found.hit.passage.text) for found in group
     ]
-    _, (citation,) = cite(Shelf(*documents), [group])  # type: ignore[arg-type]
+    _, (citation,) = cite(Shelf(*documents), [group])
     assert [(place.uri, place.start, place.end) for place in citation.also] == [
         ("b", 0, 12),
         ("c", 6, 17),
@@ -111,7 +111,7 @@ def test_the_same_sentence_is_quoted_once_and_named_elsewhere() -> None:
 def test_a_citation() -> None:
     quote = "Gold *melts*[^1] at 1,064 degrees.[^2]"
     (sentence,), (citation,) = cite(
-        Shelf(DOCUMENT),  # type: ignore[arg-type]
+        Shelf(DOCUMENT),
         [[candidate(quote, plain="Gold melts at 1,064 degrees.")]],
     )
     assert (sentence.text, sentence.plain, sentence.citation) == (
@@ -140,7 +140,7 @@ def test_a_citation() -> None:
 
 def test_citations_are_numbered_in_order() -> None:
     found = [[candidate("Lead does at 327.")], [candidate("Gold melts.")]]
-    sentences, citations = cite(Shelf(DOCUMENT), found)  # type: ignore[arg-type]
+    sentences, citations = cite(Shelf(DOCUMENT), found)
     assert [sentence.citation for sentence in sentences] == [1, 2]
     assert [(citation.number, citation.line) for citation in citations] == [(1, 4), (2, 4)]
 
@@ -149,7 +149,7 @@ def test_lines_end_at_a_lone_return_too() -> None:
     """Only line feeds were counted: a file with old line ends had one line."""
     document = replace(DOCUMENT, text="One.\r\rTwo.\rThree.")
     found = candidate("Three.", found_in=passage(document.text))
-    _, (citation,) = cite(Shelf(document), [[found]])  # type: ignore[arg-type]
+    _, (citation,) = cite(Shelf(document), [[found]])
     assert citation.line == 4
 
 
@@ -161,7 +161,7 @@ def test_lines_end_at_a_lone_return_too() -> None:
 def test_a_quote_that_is_not_in_its_document_is_never_given(text: str) -> None:
     found = candidate("Lead does at 327.")
     with pytest.raises(CitationMismatch) as caught:
-        cite(Shelf(replace(DOCUMENT, text=text)), [[found]])  # type: ignore[arg-type]
+        cite(Shelf(replace(DOCUMENT, text=text)), [[found]])
     assert caught.value.uri == DOCUMENT.uri
     assert (caught.value.start, caught.value.end) == (found.sentence.start, found.sentence.end)
 
@@ -173,7 +173,7 @@ def test_a_quote_that_is_not_in_its_document_is_never_given(text: str) -> None:
 )
 def test_offsets_must_be_a_span_of_the_text(start: int, end: int, quote: str) -> None:
     _, (citation,) = cite(
-        Shelf(DOCUMENT),  # type: ignore[arg-type]
+        Shelf(DOCUMENT),
         [[candidate("Gold melts.")]],
     )
     check(DOCUMENT, citation)

@@ -90,7 +90,7 @@ QUESTIONS = [
 def gold(entry: dict[str, object]) -> list[tuple[str, list[str]]]:
     """Return source and right answers of every part of a question."""
     found = []
-    for part in [entry, *entry.get("also", [])] if entry["answers"] else []:  # type: ignore
+    for part in [entry, *entry.get("also", [])] if entry["answers"] else []:
         uris = part["uri"] if isinstance(part["uri"], list) else [part["uri"]]
         found += [(uri, part["answers"]) for uri in uris]
     return found

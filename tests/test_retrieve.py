@@ -50,7 +50,7 @@ LEXICAL = {3: 10.0, 5: 8.0, 7: 6.0}
 
 def ask(store: Channels, weight: float = 0.5, limit: int | None = None) -> list[tuple[int, float]]:
     hits = retrieve(
-        store,  # type: ignore[arg-type]
+        store,
         "question",
         np.zeros(2, np.float32),
         dense_weight=weight,
@@ -77,7 +77,7 @@ def test_the_score_is_a_convex_sum(weight: float, fused: list[tuple[int, float]]
 def test_a_hit_keeps_what_each_channel_said() -> None:
     store = Channels(COSINES, DENSE, LEXICAL)
     hits = retrieve(
-        store,  # type: ignore[arg-type]
+        store,
         "question",
         np.zeros(2, np.float32),
         dense_weight=0.5,
