@@ -31,6 +31,8 @@ from qa.retrieve import retrieve
 
 ROUNDS = 15
 COLD_STARTS = 5
+SOURCES = 2000
+REBUILDS = 5
 QUESTIONS = [
     "How large did the US Treasury estimate targeted sanctions to be by mid-2024?",
     "Which countries help with backchannel talks?",
@@ -60,6 +62,7 @@ def main() -> None:
             "passages": report.passages["total"],
             **warm(settings),
             **cold(settings),
+            **rebuild(Path(folder, "many")),
         }
     for name, value in figures.items():
         print(f"{name:<44}{value:>12.2f}" if isinstance(value, float) else f"{name:<44}{value}")
@@ -142,6 +145,50 @@ def cold(settings: Settings) -> dict[str, float]:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         taken.append(time.perf_counter() - began)
     return {"cold `qa ask`, median s": statistics.median(taken)}
+
+
+def rebuild(folder: Path) -> dict[str, float]:
+    """Time `qa index` as a whole process on 2,000 sources, one paragraph changed, or nothing."""
+    settings = Settings(corpus=folder / "corpus", index=folder / "index")
+    settings.corpus.mkdir(parents=True)
+    for number in range(SOURCES):
+        write_source(settings.corpus, number, "as it was")
+    command = [sys.executable, "-m", "qa", "index", "--json"]
+    command += ["--corpus", str(settings.corpus), "--index", str(settings.index)]
+    first, _ = timed_index(command)
+    taken: dict[str, list[float]] = {"one paragraph changed": [], "nothing changed": []}
+    time.sleep(2.1)  # a file that was just written to is not trusted to stay as it is
+    for turn in range(REBUILDS):
+        timed_index(command)
+        write_source(settings.corpus, turn, "changed")
+        seconds, embedded = timed_index(command)
+        assert embedded == 1, embedded
+        taken["one paragraph changed"].append(seconds)
+        taken["nothing changed"].append(timed_index(command)[0])
+    return {
+        f"index {SOURCES} sources, s": first,
+        **{
+            f"`qa index`, {name}, median s": statistics.median(values)
+            for name, values in taken.items()
+        },
+    }
+
+
+def write_source(corpus: Path, number: int, state: str) -> None:
+    """Write a source of three sections, the last of which says its state."""
+    rivers = "The river rises in the hills and takes in many streams before it meets the sea. "
+    sections = (rivers * 3, rivers * 4, f"Gauge {number} stands {state}. {rivers}")
+    text = "".join(
+        f"## Reach {number}.{place}\n\n{section}\n\n" for place, section in enumerate(sections)
+    )
+    (corpus / f"{number}.md").write_text(f"# River {number}\n\n{text}", encoding="utf-8")
+
+
+def timed_index(command: list[str]) -> tuple[float, int]:
+    """Run `qa index`; return its seconds, and how many passages it embedded."""
+    began = time.perf_counter()
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return time.perf_counter() - began, json.loads(found.stdout)["passages"]["embedded"]
 
 
 if __name__ == "__main__":

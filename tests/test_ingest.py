@@ -7,19 +7,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+import qa.ingest
 from fakes import ARTICLE, CORPUS, FakeEncoder, fill
 from qa.assistant import Assistant
 from qa.config import Settings
 from qa.encoder import OpenVINOEncoder
 from qa.errors import SourceError
 from qa.ingest import build, encoded_text
+from qa.stores import generation
 from qa.stores.local import LocalStore
 from qa.text import Markup
 from qa.types import Document, Mark, Passage
@@ -241,11 +244,22 @@ def test_a_name_that_is_not_utf8_is_skipped_once(settings: Settings, fake: FakeE
 def test_a_file_that_became_readable_is_taken_in(settings: Settings, fake: FakeEncoder) -> None:
     fill(settings.corpus, {"a.txt": b"\xff"})
     assert list(reasons(settings, fake)) == ["a.txt"]
-    fill(settings.corpus, {"a.txt": "Gold melts."})
+    fill(settings.corpus, {"a.txt": "Gold melts.", "b.txt": "Lead melts."})
     report = build(settings, fake)
-    assert (report.sources["added"], report.skipped) == (1, ())
+    assert (report.sources["added"], report.skipped) == (2, ())
     (settings.corpus / "a.txt").unlink()
     assert build(settings, fake).sources["removed"] == 1
+
+
+def test_an_empty_folder_is_taken_for_one_that_is_not_mounted(
+    settings: Settings, fake: FakeEncoder
+) -> None:
+    fill(settings.corpus, {"a.txt": "Gold melts."})
+    build(settings, fake)
+    (settings.corpus / "a.txt").unlink()
+    with pytest.raises(SourceError, match="the index has 1 sources; where that is meant: qa index"):
+        build(settings, fake)
+    assert build(settings, fake, full=True).sources["removed"] == 1
 
 
 @pytest.mark.parametrize(
@@ -484,3 +498,173 @@ def test_people_see_no_markup(
     quoted = " ".join(sentence.plain for passage in passages for sentence in passage.sentences)
     worded = [word for word in seen if re.search(r"\w", word)]
     assert [word for word in quoted.split() if re.search(r"\w", word)] == worded
+
+
+# what is taken over from the generation before
+
+
+def number(fake: FakeEncoder) -> int:
+    """Count the texts encoded since last asked."""
+    found = len(fake.encoded)
+    fake.encoded.clear()
+    return found
+
+
+def paragraphs(*changed: int) -> str:
+    """Return a source of 40 sections, some of them different."""
+    return "".join(
+        f"# Section {place}\n\nParagraph {place}{' changed' * (place in changed)} is here.\n\n"
+        for place in range(40)
+    )
+
+
+def test_one_changed_paragraph_costs_one_embedding(settings: Settings, fake: FakeEncoder) -> None:
+    fill(settings.corpus, {"a.md": paragraphs(), "b.md": paragraphs(7, 8)})
+    assert build(settings, fake).passages == {"total": 80, "reused": 38, "embedded": 42}
+    assert number(fake) == 42
+    fill(settings.corpus, {"a.md": paragraphs(20)})
+    report = build(settings, fake)
+    assert number(fake) == 1
+    assert fake.encoded == []
+    assert report.passages == {"total": 80, "reused": 79, "embedded": 1}
+    assert report.sources == {**COUNTS, "changed": 1, "unchanged": 1}
+    assert report.reason == ""
+
+
+def test_one_changed_paragraph_among_two_thousand_sources(
+    settings: Settings, fake: FakeEncoder
+) -> None:
+    fill(
+        settings.corpus,
+        {
+            f"{place % 40}/{place}.md": f"# One\n\nThis is {place}.\n\n# Two\n\nIt was {place}.\n"
+            for place in range(2000)
+        },
+    )
+    build(settings, fake)
+    assert number(fake) == 4000
+    fill(settings.corpus, {"7/7.md": "# One\n\nThis is 7.\n\n# Two\n\nIt will be 7.\n"})
+    report = build(settings, fake)
+    assert fake.encoded == ["One - Two\nIt will be 7."]
+    assert report.sources == {**COUNTS, "changed": 1, "unchanged": 1999}
+
+
+def test_a_renamed_source_is_not_embedded_again(settings: Settings, fake: FakeEncoder) -> None:
+    fill(settings.corpus, {"a.md": paragraphs(), "b.txt": "Gold melts."})
+    build(settings, fake)
+    number(fake)
+    (settings.corpus / "a.md").rename(settings.corpus / "c.md")
+    report = build(settings, fake)
+    assert report.sources == {**COUNTS, "renamed": 1, "unchanged": 1}
+    assert number(fake) == 0
+    store = LocalStore.open(settings.index)
+    assert [source.uri for source in store.sources()] == ["b.txt", "c.md"]
+
+
+def test_twins_are_counted_and_both_kept(settings: Settings, fake: FakeEncoder) -> None:
+    fill(settings.corpus, {"a.md": paragraphs(), "b.md": paragraphs()})
+    report = build(settings, fake)
+    assert report.sources == {**COUNTS, "added": 2, "duplicate": 1}
+    assert report.passages == {"total": 80, "reused": 40, "embedded": 40}
+    (settings.corpus / "b.md").unlink()
+    assert build(settings, fake).sources == {**COUNTS, "removed": 1, "unchanged": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"model": "fake-2"}, "the model is now fake-2, the index was built with fake-1"),
+        ({"passage_tokens": 64}, "texts are split differently: passage_tokens is now 64, was 256"),
+    ],
+    ids=["model", "splitter"],
+)
+def test_other_settings_build_everything_anew_and_say_why(
+    indexed: Settings, change: dict[str, Any], reason: str
+) -> None:
+    encoder = FakeEncoder(change.pop("model", "fake-1"))
+    report = build(replace(indexed, **change), encoder)
+    assert report.reason == reason
+    assert report.passages["reused"] == 0
+    assert len(encoder.encoded) == report.passages["embedded"] > 0
+
+
+def test_a_full_build_takes_nothing_over(indexed: Settings, fake: FakeEncoder) -> None:
+    assert build(indexed, fake, full=True).passages["reused"] == 0
+    assert number(fake) == 4
+
+
+def contents(settings: Settings) -> dict[str, Any]:
+    """Return all that a generation says, ids and times aside."""
+    store = LocalStore.open(settings.index)
+    folder = generation.current(settings.index)
+    rows = range(store.count())
+    files = ("documents.sqlite", "passages.sqlite", "dense.faiss")
+    manifest = store.manifest
+    return {
+        "files": {name: (folder / name).read_bytes() for name in files},
+        "words": [
+            [(hit.row, hit.score) for hit in store.lexical(passage.plain[:200], 5, None)]
+            for passage in store.passages(rows)
+        ],
+        "manifest": (manifest.sources, manifest.skipped, manifest.counts, manifest.splitter),
+    }
+
+
+def test_a_chain_of_builds_ends_like_one(settings: Settings, fake: FakeEncoder) -> None:
+    """Byte for byte, for what has no ids of its own; the lexical index by what it answers."""
+    random = Random(5)
+    texts = {f"{place}.md": paragraphs(*random.sample(range(40), 5)) for place in range(6)}
+    for _ in range(12):
+        uri = random.choice(sorted(texts))
+        match random.choice(["change", "remove", "rename", "bad"]):
+            case "change":
+                fill(settings.corpus, {uri: paragraphs(random.randrange(40))})
+            case "bad":
+                fill(settings.corpus, {uri: b"\xff"})
+            case "remove":
+                (settings.corpus / uri).unlink(missing_ok=True)
+            case "rename" if (settings.corpus / uri).exists():
+                (settings.corpus / uri).rename(settings.corpus / f"to-{uri}")
+        fill(settings.corpus, {"always.txt": "Gold melts."})
+        build(settings, fake)
+    chained = contents(settings)
+    build(settings, fake, full=True)
+    assert contents(settings) == chained
+
+
+def test_a_change_that_keeps_size_and_time_is_seen(settings: Settings, fake: FakeEncoder) -> None:
+    fill(settings.corpus, {"a.txt": "Gold melts."})
+    times = (settings.corpus / "a.txt").stat()
+    build(settings, fake)
+    fill(settings.corpus, {"a.txt": "Lead melts."})
+    os.utime(settings.corpus / "a.txt", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert build(settings, fake).sources["changed"] == 1
+
+
+def test_an_untouched_file_is_not_read(
+    settings: Settings, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(settings.corpus, {"a.txt": "Gold melts.", "b.bin": "?"})
+    monkeypatch.setattr(qa.ingest, "_UNSURE_NS", 0)
+    build(settings, fake)
+
+    def refuse(uri: str, path: Path) -> NoReturn:
+        raise AssertionError(uri)
+
+    monkeypatch.setattr(qa.ingest, "_read_file", refuse)
+    assert not build(settings, fake).changed
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again_next_time(
+    settings: Settings, fake: FakeEncoder
+) -> None:
+    fill(settings.corpus, {"a.txt": "Gold melts."})
+
+    def change(phase: str, done: int, total: int) -> None:
+        if phase == "read":
+            fill(settings.corpus, {"a.txt": "Lead melts."})
+
+    build(settings, fake, progress=change)
+    assert LocalStore.open(settings.index).document("a.txt").text == "Lead melts."
+    report = build(settings, fake)
+    assert not report.changed

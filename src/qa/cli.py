@@ -30,6 +30,7 @@ from qa.errors import (
     IndexMissing,
     QAError,
     QuestionError,
+    UnknownGeneration,
     UnknownSource,
 )
 from qa.types import Answer, Citation, RankedPassage
@@ -46,6 +47,7 @@ EXIT_CODES: dict[type[QAError], int] = {
     ConfigError: USAGE,
     QuestionError: USAGE,
     UnknownSource: USAGE,
+    UnknownGeneration: USAGE,
     IndexMissing: NO_INDEX,
     IndexDamaged: NO_INDEX,
     IndexIncompatible: NO_INDEX,
@@ -117,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = add("eval", _eval)
     evaluate.add_argument("file", type=Path, help="SQuAD-format .json, or .jsonl of questions")
     evaluate.add_argument("--json", action="store_true", help="print JSON")
+    back = add("rollback", _rollback)
+    back.add_argument("generation", nargs="?", metavar="ID", help="the one before, if not given")
     add("doctor", _doctor)
     return parser
 
@@ -167,10 +171,11 @@ def _index(arguments: argparse.Namespace, settings: Settings) -> int:
         return DONE
     if report.changed:
         changes = ", ".join(f"{count} {name}" for name, count in report.sources.items() if count)
+        if report.reason:
+            print(f"Everything was built anew: {report.reason}.")
         print(f"Built generation {report.generation} in {report.seconds['total']:.1f} s.")
         print(f"Sources: {changes or 'none'}.")
-        total, embedded = report.passages["total"], report.passages["embedded"]
-        print(f"Passages: {total}, {embedded} embedded.")
+        print("Passages: {total}, {reused} reused, {embedded} embedded.".format(**report.passages))
     else:
         print(f"Nothing changed; generation {report.generation} stays.")
     for entry in report.skipped:
@@ -300,6 +305,7 @@ def _prepare(live: Live, stopping: threading.Event) -> None:
 
 def _status(arguments: argparse.Namespace, settings: Settings) -> int:
     """Describe the live index."""
+    from qa.stores import generation
     from qa.stores.local import LocalStore
 
     store = LocalStore.open(settings.index)
@@ -309,12 +315,23 @@ def _status(arguments: argparse.Namespace, settings: Settings) -> int:
         return DONE
     print(f"Generation  {store.generation}")
     print(f"Built       {manifest.created}")
+    others = [name for name in generation.generations(settings.index) if name != store.generation]
+    print(f"Kept        {', '.join(others) or 'no other'}")
     print(f"Model       {manifest.model}, {manifest.dimension} dimensions")
     print(f"Sources     {manifest.counts['sources']}")
     print(f"Passages    {manifest.counts['passages']}")
     print(f"Skipped     {len(manifest.skipped)}")
     for entry in manifest.skipped:
         print(f"  {entry.uri}: {entry.reason}")
+    return DONE
+
+
+def _rollback(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Return to the generation before the live one, or to one that is named."""
+    from qa.stores import generation
+
+    name = generation.rollback(settings.index, arguments.generation)
+    print(f"Generation {name} is live. The next `qa index` brings it up to date again.")
     return DONE
 
 

@@ -25,6 +25,7 @@ class Settings:
     dense_weight: float = 0.5  # of meaning against words in the fused score; see README, "Measured"
     candidates: int = 50  # passages that each channel is asked for
     threshold: float = -1.0  # least confidence of an answer; -1: the fitted one
+    generations: int = 3  # of the index that are kept, to return to: `qa rollback`
     max_source_mb: int = 50  # a larger file is skipped with a reason
     host: str = "127.0.0.1"  # only this machine
     port: int = 8000
@@ -105,6 +106,7 @@ def _check(settings: Settings) -> Settings:
         "dense_weight": (0, 1),
         "candidates": (1, 1000),
         "threshold": (-1, 1),
+        "generations": (1, 1000),
         "max_source_mb": (1, 2000),
         "port": (0, 65535),
         "threads": (1, 64),

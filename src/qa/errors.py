@@ -12,7 +12,8 @@ QAError
 ├─ IndexMissing         path
 ├─ IndexDamaged         path, reason
 ├─ IndexIncompatible    field, expected, found
-├─ IndexBusy            path, pid
+├─ IndexBusy            path, pid, since
+├─ UnknownGeneration    name, known
 └─ CitationMismatch     a quote that is not the text at its offsets: a bug, never sent
 
 Errors know facts; the command line and the web application each own one table from class to
@@ -21,6 +22,7 @@ exit code or status.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -124,10 +126,25 @@ class IndexIncompatible(QAError):
 class IndexBusy(QAError):
     """Another process is building the index."""
 
-    def __init__(self, path: Path, pid: int) -> None:
+    def __init__(self, path: Path, pid: int, since: str) -> None:
         self.path = path
         self.pid = pid
-        super().__init__(f"process {pid} is building the index {str(path)!r}; wait for it to end")
+        #: ISO 8601 time at which it began
+        self.since = since
+        super().__init__(
+            f"process {pid} is building the index {str(path)!r} since {since}; wait for it to end"
+        )
+
+
+class UnknownGeneration(QAError):
+    """A generation to return to that is not there."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name = name
+        #: ids, oldest first
+        self.known = known
+        what = f"no generation {name!r}" if name else "no generation before the live one"
+        super().__init__(f"{what}; there are: {', '.join(known) or 'none'}")
 
 
 class CitationMismatch(QAError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,10 +15,12 @@ import numpy as np
 import pathspec
 
 from qa.config import Settings
-from qa.errors import IndexDamaged, IndexMissing, SourceError
+from qa.errors import IndexDamaged, IndexIncompatible, IndexMissing, SourceError
 from qa.readers import read
 from qa.splitter import context, split
 from qa.stores import generation, local
+from qa.stores.local import LocalStore
+from qa.stores.records import Part
 from qa.types import Document, Encoder, Passage, SkippedSource, Vectors
 
 #: Called with the phase, what is done of it, and how much there is to do.
@@ -26,6 +29,8 @@ Progress = Callable[[str, int, int], None]
 #: Raised when the same text is split or encoded differently than before.
 SPLITTER_VERSION = 2
 _ENCODED_AT_ONCE = 64
+#: A file that was written to so shortly ago may be written to again without its times changing.
+_UNSURE_NS = 2_000_000_000
 #: Names files of the corpus that are not indexed, in the syntax of .gitignore.
 IGNORE = ".qaignore"
 
@@ -36,6 +41,8 @@ class Report:
 
     generation: str
     changed: bool
+    #: why nothing of the index before could be used; empty where it was
+    reason: str
     sources: dict[str, int]
     passages: dict[str, int]
     skipped: tuple[SkippedSource, ...]
@@ -43,13 +50,26 @@ class Report:
     seconds: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of the corpus as it is now."""
+
+    path: Path
+    sha256: str
+    stat: list[int]
+
+
 @dataclass(slots=True)
 class _Corpus:
     """The files of a corpus as they are now."""
 
-    contents: dict[str, bytes] = field(default_factory=dict)
-    hashes: dict[str, str] = field(default_factory=dict)
+    files: dict[str, _File] = field(default_factory=dict)
     skipped: list[SkippedSource] = field(default_factory=list)
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Return uri to sha256 of what could be read."""
+        return {uri: file.sha256 for uri, file in self.files.items()}
 
 
 def build(
@@ -62,61 +82,86 @@ def build(
 ) -> Report:
     """Bring the index up to date with the corpus, and return what was done.
 
-    Nothing is written when neither the files nor the settings changed, unless `full` is set.
-    Files that cannot be read are skipped, with a reason in the report, and stop nothing.
+    Sources whose content is in the live generation are taken over from it; of the others, a
+    passage whose text was embedded before keeps its vector. Nothing is written when neither the
+    files nor the settings changed, unless `full` is set, which takes nothing over. Files that
+    cannot be read are skipped, with a reason in the report, and stop nothing.
 
-    :raises SourceError: if there is no corpus folder.
+    :raises SourceError: if there is no corpus folder, or it is empty and the index is not.
     :raises IndexBusy: if another process is building.
     """
     clock = _Clock()
     if not settings.corpus.is_dir():
         raise SourceError(str(settings.corpus), "no such folder; name it with --corpus")
-    corpus = _read_corpus(settings, progress)
-    clock.lap("read")
-    splitter = splitter_settings(settings)
     live = _live(settings.index)
-    if live and not full and _same(live, corpus, encoder, splitter):
-        return Report(
-            generation.current(settings.index).name,
-            False,
-            _changes(live, live.sources),
-            {"total": live.counts["passages"], "reused": live.counts["passages"], "embedded": 0},
-            live.skipped,
-            clock.total(),
-        )
-    with generation.building(settings.index) as folder:
-        parts, skipped = _split_corpus(corpus, settings, encoder, progress)
-        clock.lap("split")
-        vectors = _encode(parts, _window(settings, encoder), encoder, progress)
-        clock.lap("embed")
-        local.write(folder, parts, vectors)
-        sources = {document.uri: document.sha256 for document, _ in parts}
-        embedded = sum(bool(passage.plain) for _, passages in parts for passage in passages)
-        report = Report(
-            "",
-            True,
-            _changes(live, sources),
-            {"total": len(vectors), "reused": 0, "embedded": embedded},
-            tuple(skipped),
-            {},
-        )
-        manifest = {
-            "model": encoder.name,
-            "dimension": encoder.dimension,
-            "splitter": splitter,
-            "sources": sources,
-            "skipped": tuple(skipped),
-            "skipped_hashes": {
-                entry.uri: corpus.hashes[entry.uri]
-                for entry in skipped
-                if entry.uri in corpus.hashes
-            },
-            "counts": {"sources": len(sources), "passages": len(vectors)},
-            "report": {"sources": report.sources, "passages": report.passages},
-        }
-        name = generation.publish(settings.index, folder, manifest, now or datetime.now(UTC))
+    corpus = _read_corpus(settings, live, progress)
+    clock.lap("read")
+    if live and not full and _same(live.manifest, corpus, encoder, settings):
+        return _unchanged(live, clock)
+    with generation.lock(settings.index):
+        live = _live(settings.index)  # the builder before may have just ended
+        base, reason = (None, "") if full else _base(live, encoder, settings)
+        manifest = live.manifest if live else None
+        if manifest and manifest.sources and not (corpus.files or corpus.skipped or full):
+            raise SourceError(
+                str(settings.corpus),
+                f"holds no file, and the index has {len(manifest.sources)} sources; where that is "
+                "meant: qa index --full",
+            )
+        with generation.building(settings.index) as folder:
+            parts, skipped = _split_corpus(corpus, base, settings, encoder, progress)
+            clock.lap("split")
+            vectors, embedded = _encode(parts, base, _window(settings, encoder), encoder, progress)
+            clock.lap("embed")
+            local.write(folder, parts, vectors)
+            sources = {part.document.uri: part.document.sha256 for part in parts}
+            wanted = sum(bool(key) for part in parts for key in part.keys)
+            changes = _changes(manifest, sources)
+            passages = {"total": len(vectors), "reused": wanted - embedded, "embedded": embedded}
+            entries = {
+                "model": encoder.name,
+                "dimension": encoder.dimension,
+                "splitter": splitter_settings(settings),
+                "sources": sources,
+                "skipped": tuple(skipped),
+                "skipped_hashes": {
+                    entry.uri: corpus.files[entry.uri].sha256
+                    for entry in skipped
+                    if entry.uri in corpus.files
+                },
+                "stats": {uri: file.stat for uri, file in corpus.files.items() if file.stat},
+                "counts": {"sources": len(sources), "passages": len(vectors)},
+                "report": {
+                    "reason": reason,
+                    "sources": changes,
+                    "passages": passages,
+                    "seconds": clock.total(),
+                },
+            }
+            name = generation.publish(
+                settings.index,
+                folder,
+                entries,
+                now or datetime.now(UTC),
+                keep=settings.generations,
+                verify=local.verify,
+            )
     clock.lap("publish")
-    return Report(name, True, report.sources, report.passages, report.skipped, clock.total())
+    return Report(name, True, reason, changes, passages, tuple(skipped), clock.total())
+
+
+def _unchanged(live: LocalStore, clock: _Clock) -> Report:
+    manifest = live.manifest
+    total = manifest.counts["passages"]
+    return Report(
+        live.generation,
+        False,
+        "",
+        _changes(manifest, manifest.sources),
+        {"total": total, "reused": total, "embedded": 0},
+        manifest.skipped,
+        clock.total(),
+    )
 
 
 def splitter_settings(settings: Settings) -> dict[str, int]:
@@ -133,51 +178,78 @@ def _window(settings: Settings, encoder: Encoder) -> int:
     return min(settings.passage_tokens, encoder.max_tokens) - 2  # for the special word pieces
 
 
-def _live(index: Path) -> generation.Manifest | None:
-    """Return the manifest of the live generation, None when there is none to build upon."""
+def _live(index: Path) -> LocalStore | None:
+    """Open the live generation, None when there is none that can be built upon."""
     try:
-        return generation.check(generation.current(index))
-    except (IndexMissing, IndexDamaged):
+        return LocalStore.open(index)
+    except (IndexMissing, IndexDamaged, IndexIncompatible):
         return None
 
 
-def _same(
-    live: generation.Manifest, corpus: _Corpus, encoder: Encoder, splitter: dict[str, int]
-) -> bool:
+def _base(
+    live: LocalStore | None, encoder: Encoder, settings: Settings
+) -> tuple[LocalStore | None, str]:
+    """Return the generation to take sources and vectors over from, or why there is none."""
+    if live is None:
+        return None, ""
+    manifest = live.manifest
+    if manifest.model != encoder.name:
+        return None, f"the model is now {encoder.name}, the index was built with {manifest.model}"
+    splitter = splitter_settings(settings)
+    if manifest.splitter != splitter:
+        differing = ", ".join(
+            f"{key} is now {value}, was {manifest.splitter.get(key)}"
+            for key, value in splitter.items()
+            if manifest.splitter.get(key) != value
+        )
+        return None, f"texts are split differently: {differing}"
+    return live, ""
+
+
+def _same(live: generation.Manifest, corpus: _Corpus, encoder: Encoder, settings: Settings) -> bool:
     unreadable = {_shown(entry.uri) for entry in corpus.skipped}
     known = {entry.uri for entry in live.skipped} - set(live.skipped_hashes)
     return (
-        live.format == generation.FORMAT
-        and live.model == encoder.name
-        and live.splitter == splitter
+        live.model == encoder.name
+        and live.splitter == splitter_settings(settings)
         and {**live.sources, **live.skipped_hashes} == corpus.hashes
         and unreadable == known
     )
 
 
 def _changes(live: generation.Manifest | None, sources: dict[str, str]) -> dict[str, int]:
+    """Count what happened to the sources; one that went and came under another name was renamed."""
     old = live.sources if live else {}
+    added = Counter(digest for uri, digest in sources.items() if uri not in old)
+    removed = Counter(digest for uri, digest in old.items() if uri not in sources)
+    renamed = (added & removed).total()
     return {
-        "added": sum(uri not in old for uri in sources),
+        "added": added.total() - renamed,
         "changed": sum(uri in old and old[uri] != digest for uri, digest in sources.items()),
-        "renamed": 0,
-        "removed": sum(uri not in sources for uri in old),
+        "renamed": renamed,
+        "removed": removed.total() - renamed,
         "duplicate": len(sources) - len(set(sources.values())),
         "unchanged": sum(old.get(uri) == digest for uri, digest in sources.items()),
     }
 
 
-def _read_corpus(settings: Settings, progress: Progress) -> _Corpus:
+def _read_corpus(settings: Settings, live: LocalStore | None, progress: Progress) -> _Corpus:
+    """Find the files and what tells their content; what was not touched is not read."""
     corpus = _Corpus()
+    manifest = live.manifest if live else None
+    known = {**manifest.sources, **manifest.skipped_hashes} if manifest else {}
+    stats = manifest.stats if manifest else {}
     paths = list(_walk(settings.corpus, settings.index.resolve()))
     for number, (uri, path) in enumerate(paths, 1):
         try:
-            data = _read_file(uri, path, settings)
+            stat = _stat(uri, path, settings)
+            if stat and stats.get(uri) == stat and uri in known:
+                corpus.files[uri] = _File(path, known[uri], stat)
+            else:
+                digest = hashlib.sha256(_read_file(uri, path)).hexdigest()
+                corpus.files[uri] = _File(path, digest, stat)
         except SourceError as error:
             corpus.skipped.append(SkippedSource(uri, error.reason))
-        else:
-            corpus.contents[uri] = data
-            corpus.hashes[uri] = hashlib.sha256(data).hexdigest()
         progress("read", number, len(paths))
     return corpus
 
@@ -217,7 +289,11 @@ def _ignored(path: Path) -> pathspec.GitIgnoreSpec:
         raise SourceError(IGNORE, f"not a list of patterns as in .gitignore ({error})") from error
 
 
-def _read_file(uri: str, path: Path, settings: Settings) -> bytes:
+def _stat(uri: str, path: Path, settings: Settings) -> list[int]:
+    """Return what changes when a file is written to; empty when it was written to just now.
+
+    :raises SourceError: for what is no file to be read.
+    """
     if not uri.isprintable() and any("\udc80" <= character <= "\udcff" for character in uri):
         raise SourceError(uri, "its name is not UTF-8; rename it")
     try:
@@ -225,37 +301,62 @@ def _read_file(uri: str, path: Path, settings: Settings) -> bytes:
             raise SourceError(uri, "a link that leads out of the corpus")
         if not path.is_file():
             raise SourceError(uri, "a link to a folder" if path.is_dir() else "not a regular file")
-        size = path.stat().st_size
-        if size > settings.max_source_mb * 1024 * 1024:
-            raise SourceError(
-                uri, f"{size / 1024**2:.0f} MB, more than max_source_mb = {settings.max_source_mb}"
-            )
-        return path.read_bytes()
+        found = path.stat()
     except OSError as error:
         raise SourceError(uri, error.strerror or "cannot be read") from error
     except RuntimeError as error:  # of Python 3.11 and 3.12
         raise SourceError(uri, "a link that leads to itself") from error
+    if found.st_size > settings.max_source_mb * 1024 * 1024:
+        size, most = found.st_size / 1024**2, settings.max_source_mb
+        raise SourceError(uri, f"{size:.0f} MB, more than max_source_mb = {most}")
+    if abs(time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns)) < _UNSURE_NS:
+        return []
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def _read_file(uri: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(uri, error.strerror or "cannot be read") from error
 
 
 def _split_corpus(
-    corpus: _Corpus, settings: Settings, encoder: Encoder, progress: Progress
-) -> tuple[list[tuple[Document, list[Passage]]], list[SkippedSource]]:
+    corpus: _Corpus,
+    base: LocalStore | None,
+    settings: Settings,
+    encoder: Encoder,
+    progress: Progress,
+) -> tuple[list[Part], list[SkippedSource]]:
+    """Return each source with its passages, those that did not change as they were."""
     window = _window(settings, encoder)
+    known = base.manifest.sources if base else {}
     parts = []
     skipped = [SkippedSource(_shown(entry.uri), entry.reason) for entry in corpus.skipped]
-    for number, (uri, data) in enumerate(corpus.contents.items(), 1):
-        try:
-            document = read(uri, data)
-        except SourceError as error:
-            skipped.append(SkippedSource(uri, error.reason))
+    for number, (uri, file) in enumerate(corpus.files.items(), 1):
+        if base and known.get(uri) == file.sha256:
+            parts.append(base.part(uri))
         else:
-            passages = split(document, window, encoder.count)
-            if passages:
-                parts.append((document, passages))
-            else:
-                skipped.append(SkippedSource(uri, "empty"))
-        progress("split", number, len(corpus.contents))
+            try:
+                parts.append(_part(read(uri, _read_file(uri, file.path)), window, encoder))
+            except SourceError as error:
+                skipped.append(SkippedSource(uri, error.reason))
+        progress("split", number, len(corpus.files))
     return parts, sorted(skipped, key=lambda entry: entry.uri)
+
+
+def _part(document: Document, window: int, encoder: Encoder) -> Part:
+    passages = split(document, window, encoder.count)
+    if not passages:
+        raise SourceError(document.uri, "empty")
+    return Part(document, passages, [_key(passage, window, encoder) for passage in passages])
+
+
+def _key(passage: Passage, window: int, encoder: Encoder) -> str:
+    """Name what the model reads for a passage; empty where nothing in it is to be found."""
+    if not passage.plain:
+        return ""
+    return hashlib.sha256(encoded_text(passage, window, encoder).encode()).hexdigest()[:32]
 
 
 def _shown(uri: str) -> str:
@@ -264,21 +365,34 @@ def _shown(uri: str) -> str:
 
 
 def _encode(
-    parts: Sequence[tuple[Document, list[Passage]]],
+    parts: Sequence[Part],
+    base: LocalStore | None,
     window: int,
     encoder: Encoder,
     progress: Progress,
-) -> Vectors:
-    """Return one row a passage; a passage in which nothing is to be found has the zero vector."""
-    passages = [passage for _, split_ in parts for passage in split_]
-    vectors = np.zeros((len(passages), encoder.dimension), dtype=np.float32)
-    rows = [row for row, passage in enumerate(passages) if passage.plain]
+) -> tuple[Vectors, int]:
+    """Return one row a passage, and how many texts were encoded for that.
+
+    Of texts that are the same, one is encoded, and none that is in `base`. A passage in which
+    nothing is to be found has the zero vector.
+    """
+    passages = [passage for part in parts for passage in part.passages]
+    keys = [key for part in parts for key in part.keys]
+    vectors = np.zeros((len(keys), encoder.dimension), dtype=np.float32)
+    known = base.keyed_rows() if base else {}
+    old = [row for row, key in enumerate(keys) if key in known]
+    if base and old:
+        vectors[old] = base.vectors([known[keys[row]] for row in old])
+    first = {key: row for row, key in reversed([*enumerate(keys)]) if key and key not in known}
+    rows = sorted(first.values())
     for start in range(0, len(rows), _ENCODED_AT_ONCE):
         chosen = rows[start : start + _ENCODED_AT_ONCE]
         texts = [encoded_text(passages[row], window, encoder) for row in chosen]
         vectors[chosen] = encoder.encode(texts)
         progress("embed", start + len(chosen), len(rows))
-    return vectors
+    again = [row for row, key in enumerate(keys) if key in first]
+    vectors[again] = vectors[[first[keys[row]] for row in again]]
+    return vectors, len(rows)
 
 
 class _Clock:

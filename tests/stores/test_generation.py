@@ -2,23 +2,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 
 from fakes import FakeEncoder, fill
 from qa.config import Settings
-from qa.errors import IndexBusy, IndexDamaged, IndexIncompatible, IndexMissing
+from qa.errors import (
+    IndexBusy,
+    IndexDamaged,
+    IndexIncompatible,
+    IndexMissing,
+    UnknownGeneration,
+)
 from qa.ingest import build
 from qa.stores import dense, generation
 from qa.stores.local import LocalStore
 from qa.types import Vectors
+
+#: What lies in an index between builds.
+LIVING = ["CURRENT", "LOCK", "generations"]
 
 
 def day(number: int) -> datetime:
@@ -49,9 +60,9 @@ def test_a_generation_is_described_by_its_manifest(indexed: Settings, fake: Fake
     folder = generation.current(indexed.index)
     manifest = generation.check(folder)
     assert folder.name == report.generation
-    assert folder.name.startswith("21000101T000000-")
+    assert folder.name.startswith("21000101T000000000-")
     assert manifest.created == "2100-01-01T00:00:00+00:00"
-    assert (manifest.format, manifest.model, manifest.dimension) == (1, "fake-1", 256)
+    assert (manifest.format, manifest.model, manifest.dimension) == (2, "fake-1", 256)
     assert sorted(manifest.sources) == ["cities/vienna.md", "notes.txt", "rivers.md"]
     assert manifest.counts == {"sources": 3, "passages": report.passages["total"]}
     on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
@@ -136,7 +147,7 @@ def test_another_format_is_refused_and_rebuilt(indexed: Settings, fake: FakeEnco
     resealed(indexed.index, format=99)
     with pytest.raises(IndexIncompatible) as caught:
         LocalStore.open(indexed.index)
-    assert (caught.value.field, caught.value.expected, caught.value.found) == ("format", 1, 99)
+    assert (caught.value.field, caught.value.expected, caught.value.found) == ("format", 2, 99)
     assert build(indexed, fake).changed
     LocalStore.open(indexed.index).close()
 
@@ -144,30 +155,64 @@ def test_another_format_is_refused_and_rebuilt(indexed: Settings, fake: FakeEnco
 # one builder at a time
 
 
-def test_a_second_builder_is_told_who_builds(indexed: Settings, fake: FakeEncoder) -> None:
-    with generation.building(indexed.index):
-        with pytest.raises(IndexBusy) as caught:
-            build(indexed, fake, full=True)
-        assert caught.value.pid == os.getpid()
-        assert len(list(indexed.index.glob("LOCK*"))) == 1
-    assert not list(indexed.index.glob("LOCK*"))
-    assert build(indexed, fake, full=True).changed
+HOLD = """
+import sys, time
+from pathlib import Path
+from qa.stores.generation import lock
+with lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
-def dead_process() -> str:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return str(process.pid)
+@pytest.fixture
+def holder(indexed: Settings) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lock."""
+    command = [sys.executable, "-c", HOLD, str(indexed.index)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
 
 
-@pytest.mark.parametrize("owner", [None, "", "0", "-1", "nonsense", "9" * 30, "\0"], ids=repr)
-def test_a_lock_that_nobody_holds_is_taken_over(
-    indexed: Settings, fake: FakeEncoder, owner: str | None
+def test_a_second_builder_is_told_who_builds(
+    indexed: Settings, fake: FakeEncoder, holder: subprocess.Popen[str]
 ) -> None:
-    (indexed.index / "LOCK").write_text(dead_process() if owner is None else owner)
+    with pytest.raises(IndexBusy, match="wait for it to end") as caught:
+        build(indexed, fake, full=True)
+    assert caught.value.pid == holder.pid
+    since = datetime.fromisoformat(caught.value.since)
+    assert abs((datetime.now(UTC) - since).total_seconds()) < 60
+    with pytest.raises(IndexBusy):
+        generation.rollback(indexed.index)
+
+
+def test_the_lock_of_a_process_that_was_killed_is_free(
+    indexed: Settings, fake: FakeEncoder, holder: subprocess.Popen[str]
+) -> None:
+    """Its number may even have been given to another process."""
+    holder.kill()
+    holder.wait()
     (indexed.index / "building-dead").mkdir()
+    (indexed.index / "building-dead" / "file").touch()
+    (indexed.index / ".CURRENT.0badcafe").touch()
     assert build(indexed, fake, full=True).changed
-    assert sorted(path.name for path in indexed.index.iterdir()) == ["CURRENT", "generations"]
+    assert sorted(path.name for path in indexed.index.iterdir()) == LIVING
+
+
+@pytest.mark.parametrize("content", ["", "0", "nonsense", "\0", '{"pid": 1}', "[]"], ids=repr)
+def test_what_a_lock_says_does_not_hold_it(
+    indexed: Settings, fake: FakeEncoder, content: str
+) -> None:
+    (indexed.index / "LOCK").write_text(content)
+    assert build(indexed, fake, full=True).changed
+
+
+def test_a_build_that_is_not_needed_takes_no_lock(
+    indexed: Settings, fake: FakeEncoder, holder: subprocess.Popen[str]
+) -> None:
+    assert not build(indexed, fake).changed
 
 
 # publishing
@@ -220,19 +265,19 @@ def test_a_failure_at_the_last_step_leaves_the_old_generation_live(
 ) -> None:
     """A half-written pointer was left lying beside the old one."""
     live = generation.current(indexed.index).name
-    replace = Path.replace
+    move = Path.replace
 
     def fail_on_pointer(source: Path, target: Path) -> Path:
         if target.name == "CURRENT":
             raise OSError(28, "No space left on device")
-        return replace(source, target)
+        return move(source, target)
 
     with monkeypatch.context() as patched:
         patched.setattr("pathlib.Path.replace", fail_on_pointer)
         with pytest.raises(OSError, match="No space left"):
             build(indexed, fake, full=True)
     assert LocalStore.open(indexed.index).generation == live
-    assert sorted(path.name for path in indexed.index.iterdir()) == ["CURRENT", "generations"]
+    assert sorted(path.name for path in indexed.index.iterdir()) == LIVING
 
 
 def test_the_last_three_generations_are_kept(settings: Settings, fake: FakeEncoder) -> None:
@@ -242,15 +287,117 @@ def test_the_last_three_generations_are_kept(settings: Settings, fake: FakeEncod
     assert generation.current(settings.index).name == built[4]
 
 
-def test_the_live_generation_is_kept_when_the_clock_went_back(
+@pytest.mark.parametrize("keep", [1, 2, 5])
+def test_as_many_are_kept_as_set(settings: Settings, fake: FakeEncoder, keep: int) -> None:
+    settings = replace(settings, generations=keep)
+    fill(settings.corpus, {"a.txt": "Gold melts."})
+    built = [build(settings, fake, full=True, now=day(number)).generation for number in range(1, 8)]
+    assert names(settings.index) == built[-keep:]
+
+
+def test_ids_sort_by_time_also_when_the_clock_went_back(
     settings: Settings, fake: FakeEncoder
 ) -> None:
     fill(settings.corpus, {"a.txt": "Gold melts."})
     built = [
-        build(settings, fake, full=True, now=day(number)).generation for number in (8, 9, 10, 1)
+        build(settings, fake, full=True, now=day(number)).generation for number in (8, 9, 10, 1, 1)
     ]
-    assert names(settings.index) == sorted([built[1], built[2], built[3]])
-    assert generation.current(settings.index).name == built[3]
+    assert built == sorted(built)
+    assert names(settings.index) == built[2:]
+    assert generation.current(settings.index).name == built[4]
+
+
+def test_what_is_not_found_in_its_own_index_is_not_published(
+    indexed: Settings, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = generation.current(indexed.index).name
+    write = dense.write
+
+    def write_others(folder: Path, vectors: Vectors) -> None:
+        write(folder, np.zeros_like(vectors))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("qa.stores.dense.write", write_others)
+        with pytest.raises(IndexDamaged, match="is not found in it"):
+            build(indexed, fake, full=True)
+    assert LocalStore.open(indexed.index).generation == live
+
+
+# going back
+
+
+@pytest.fixture
+def history(settings: Settings, fake: FakeEncoder) -> list[str]:
+    """Three generations of one source that says which it is from."""
+    built = []
+    for number in range(1, 4):
+        fill(settings.corpus, {"a.txt": f"Number {number}."})
+        built.append(build(settings, fake, now=day(number)).generation)
+    return built
+
+
+def said(settings: Settings) -> str:
+    store = LocalStore.open(settings.index)
+    try:
+        return store.document("a.txt").text
+    finally:
+        store.close()
+
+
+def test_rollback_returns_to_the_one_before(
+    settings: Settings, fake: FakeEncoder, history: list[str]
+) -> None:
+    assert generation.generations(settings.index) == history
+    assert generation.rollback(settings.index) == history[1]
+    assert said(settings) == "Number 2."
+    assert generation.rollback(settings.index) == history[0]
+    with pytest.raises(UnknownGeneration, match="no generation before the live one; there are: "):
+        generation.rollback(settings.index)
+    assert generation.rollback(settings.index, history[2]) == history[2]
+    assert said(settings) == "Number 3."
+
+
+def test_after_a_rollback_a_build_is_up_to_date_again(
+    settings: Settings, fake: FakeEncoder, history: list[str]
+) -> None:
+    generation.rollback(settings.index, history[0])
+    report = build(settings, fake, now=day(2))
+    assert report.sources["changed"] == 1
+    assert said(settings) == "Number 3."
+    assert names(settings.index) == [*history[1:], report.generation]
+
+
+@pytest.mark.parametrize("name", ["gone", "..", "../generations", "a/b", ""])
+def test_an_unknown_generation_is_named(settings: Settings, history: list[str], name: str) -> None:
+    generation.rollback(settings.index, history[0])
+    with pytest.raises(UnknownGeneration) as caught:
+        generation.rollback(settings.index, name)
+    assert list(caught.value.known) == history
+    assert generation.current(settings.index).name == history[0]
+
+
+def test_no_return_to_a_damaged_generation(settings: Settings, history: list[str]) -> None:
+    (settings.index / "generations" / history[1] / "dense.faiss").write_bytes(b"x")
+    with pytest.raises(IndexDamaged):
+        generation.rollback(settings.index)
+    assert generation.current(settings.index).name == history[2]
+
+
+def test_a_generation_without_manifest_is_none(
+    settings: Settings, fake: FakeEncoder, history: list[str]
+) -> None:
+    """It is what is left of one that was being removed."""
+    half = settings.index / "generations" / "20990101T000000000-0badcafe"
+    shutil.copytree(settings.index / "generations" / history[0], half)
+    (half / "manifest.json").unlink()
+    assert generation.generations(settings.index) == history
+    build(settings, fake, full=True)
+    assert not half.exists()
+
+
+def test_nothing_to_return_to(settings: Settings) -> None:
+    with pytest.raises(IndexMissing):
+        generation.rollback(settings.index)
 
 
 def test_a_reader_keeps_its_generation(indexed: Settings, fake: FakeEncoder) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qa.errors import UnknownSource
-from qa.stores.records import Records, write
+from qa.stores.records import Part, Records, write
 from qa.types import Document, Mark, Passage, Sentence, SourceInfo
 
 TEXT = "# Ünder\r\n\nOne \0 😀 *is*.[^1] e\u0301\ufeff שלום\u2028\rend"
@@ -37,9 +37,12 @@ PASSAGES = [
 ]
 
 
+PARTS = [Part(FIRST, PASSAGES[:2], ["k1", ""]), Part(SECOND, PASSAGES[2:], ["k2"])]
+
+
 @pytest.fixture
 def records(tmp_path: Path) -> Iterator[Records]:
-    write(tmp_path, [(FIRST, PASSAGES[:2]), (SECOND, PASSAGES[2:])])
+    write(tmp_path, PARTS)
     found = Records(tmp_path)
     yield found
     found.close()
@@ -54,6 +57,16 @@ def test_passages_come_back_as_they_were_in_the_order_asked_for(records: Records
     assert records.count() == 3
     assert records.passages([2, 0, 1, 0]) == [PASSAGES[place] for place in (2, 0, 1, 0)]
     assert records.passages([]) == []
+
+
+def test_parts_come_back_as_they_were(records: Records) -> None:
+    assert [records.part(uri) for uri in (FIRST.uri, SECOND.uri)] == PARTS
+    with pytest.raises(UnknownSource):
+        records.part("gone")
+
+
+def test_keys_name_their_rows(records: Records) -> None:
+    assert records.keyed_rows() == {"k1": 0, "k2": 2}
 
 
 def test_sources_are_listed_by_uri(records: Records) -> None:

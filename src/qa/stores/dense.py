@@ -51,9 +51,13 @@ class DenseIndex:
         kept = [Scored(row, score) for score, row in ranked if row >= 0]
         return sorted(kept, key=lambda scored: (-scored.score, scored.row))
 
+    def vectors(self, rows: Sequence[int]) -> Vectors:
+        """Return the stored vectors of these rows, shape (len(rows), dimension)."""
+        found: Vectors = self._index.reconstruct_batch(np.asarray(rows, dtype=np.int64))
+        return found
+
     def similarities(self, vector: Vectors, rows: Sequence[int]) -> list[float]:
         """Return the cosine of a unit vector to each of these rows."""
         if not rows:
             return []
-        stored = self._index.reconstruct_batch(np.asarray(rows, dtype=np.int64))
-        return [float(value) for value in stored @ vector]
+        return [float(value) for value in self.vectors(rows) @ vector]

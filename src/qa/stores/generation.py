@@ -9,20 +9,20 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from qa.errors import IndexBusy, IndexDamaged, IndexMissing
+from qa.errors import IndexBusy, IndexDamaged, IndexMissing, UnknownGeneration
 from qa.types import SkippedSource
 
 #: Raised when the files of a generation change their meaning.
-FORMAT = 1
-KEPT = 3
+FORMAT = 2
 MANIFEST = "manifest.json"
 _POINTER = "CURRENT"
+_TIME = "%Y%m%dT%H%M%S%f"
 _NAME = re.compile(r"[\w-]{1,100}")
 
 
@@ -42,6 +42,8 @@ class Manifest:
     skipped: tuple[SkippedSource, ...]
     #: sha256 of the files that were skipped, where they could be read
     skipped_hashes: dict[str, str]
+    #: uri to what tells an untouched file at a glance: size, and times of change in nanoseconds
+    stats: dict[str, list[int]]
     counts: dict[str, int]
     #: path below the generation to sha256
     files: dict[str, str]
@@ -100,26 +102,70 @@ def check(folder: Path) -> Manifest:
     return manifest
 
 
+def generations(index: Path) -> list[str]:
+    """Return the ids of the complete generations, oldest first."""
+    found = [path.parent.name for path in (index / "generations").glob(f"*/{MANIFEST}")]
+    return sorted(name for name in found if _NAME.fullmatch(name))
+
+
+def rollback(index: Path, name: str | None = None) -> str:
+    """Make an earlier generation the live one, and return its id.
+
+    :param name: where not given, the one before the live one.
+    :raises IndexMissing: if nothing was built yet.
+    :raises UnknownGeneration: if there is none of that name, or none before the live one.
+    :raises IndexDamaged: if its files are not what was written.
+    :raises IndexBusy: if another process is building.
+    """
+    with lock(index):
+        live = pointer(index)
+        if not live:
+            raise IndexMissing(index)
+        known = generations(index)
+        earlier = [found for found in known if found < live]
+        chosen = name or (earlier[-1] if earlier else "")
+        if chosen not in known:
+            raise UnknownGeneration(chosen, known)
+        check(index / "generations" / chosen)
+        write_file(index / _POINTER, f"{chosen}\n".encode())
+    return chosen
+
+
 @contextlib.contextmanager
 def building(index: Path) -> Iterator[Path]:
-    """Hold the lock of the one builder, and lend an empty folder that is swept away afterwards."""
-    index.mkdir(parents=True, exist_ok=True)
-    with _lock(index / "LOCK"):
-        for leftover in index.glob("building-*"):
+    """Lend an empty folder that is swept away afterwards; needs the lock.
+
+    What a builder left that was stopped in the middle is swept away first.
+    """
+    for leftover in (*index.glob("building-*"), *index.glob(f".{_POINTER}.*")):
+        if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
-        folder = index / f"building-{secrets.token_hex(4)}"
-        folder.mkdir()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+    folder = index / f"building-{secrets.token_hex(4)}"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(index: Path, folder: Path, manifest: dict[str, Any], now: datetime) -> str:
-    """Make a built folder the live generation, and return its id.
+def publish(
+    index: Path,
+    folder: Path,
+    manifest: dict[str, Any],
+    now: datetime,
+    *,
+    keep: int,
+    verify: Callable[[Path, Manifest], None],
+) -> str:
+    """Make a built folder the live generation, and return its id; needs the lock.
 
-    Its manifest is written last, everything is flushed to disk, the folder is renamed into place,
-    and only then the pointer is replaced. Whatever happens before leaves the old one live.
+    Its manifest is written last, `verify` has its say, everything is flushed to disk, the folder is
+    renamed into place, and only then the pointer is replaced. Whatever happens before leaves the
+    old one live.
+
+    :param keep: generations that are kept, the new one among them.
     """
     files = {
         path.relative_to(folder).as_posix(): _digest(path)
@@ -129,17 +175,27 @@ def publish(index: Path, folder: Path, manifest: dict[str, Any], now: datetime) 
     complete = Manifest(format=FORMAT, created=now.isoformat(), files=files, **manifest)
     text = json.dumps(asdict(complete), ensure_ascii=False, indent=1, sort_keys=True)
     write_file(folder / MANIFEST, text.encode())
+    verify(folder, complete)
     for path in sorted(folder.rglob("*")):
         _flush(path)
     _flush(folder)
-    generation = f"{now:%Y%m%dT%H%M%S}-{_stamp(text.encode())}"
+    generation = f"{_time(index, now)}-{_stamp(text.encode())}"
     target = index / "generations" / generation
     target.parent.mkdir(exist_ok=True)
     folder.rename(target)
     _flush(target.parent)
     write_file(index / _POINTER, f"{generation}\n".encode())
-    _prune(index, generation)
+    _prune(index, generation, keep)
     return generation
+
+
+def _time(index: Path, now: datetime) -> str:
+    """Write a time so that ids sort in the order of publishing, also after the clock went back."""
+    last = max(generations(index), default="").partition("-")[0]
+    with contextlib.suppress(ValueError):
+        after = datetime.strptime(last, _TIME).replace(tzinfo=UTC) + timedelta(milliseconds=1)
+        now = max(now.astimezone(UTC), after)
+    return now.strftime(_TIME)[:-3]  # to the millisecond
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -176,48 +232,59 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _prune(index: Path, live: str) -> None:
-    names = sorted(path.name for path in (index / "generations").iterdir() if path.is_dir())
-    for name in [name for name in names if name != live][: -(KEPT - 1) or None]:
-        shutil.rmtree(index / "generations" / name, ignore_errors=True)
+def _prune(index: Path, live: str, keep: int) -> None:
+    others = [name for name in generations(index) if name != live]
+    for name in others[: len(others) - (keep - 1)] if len(others) >= keep else []:
+        _remove(index / "generations" / name)
+    for path in (index / "generations").iterdir():
+        if path.is_dir() and not (path / MANIFEST).is_file():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a generation, its manifest first: what is left of it is none."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold a lock file that carries the owner's process id; take over that of a dead process."""
-    mine = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    mine.write_text(str(os.getpid()), encoding="utf-8")
-    try:
-        while True:
-            try:
-                os.link(mine, path)  # atomic: the lock never exists without its owner's id
-                break
-            except FileExistsError:
-                owner = _owner(path)
-                if owner and _alive(owner):
-                    raise IndexBusy(path.parent, owner) from None
-                path.unlink(missing_ok=True)
-    finally:
-        mine.unlink()
-    try:
+def lock(index: Path) -> Iterator[None]:
+    """Be the one builder of an index. The system frees the lock of a process that ends.
+
+    :raises IndexBusy: naming who holds it.
+    """
+    index.mkdir(parents=True, exist_ok=True)
+    with (index / "LOCK").open("a+", encoding="utf-8") as file:
+        if not _seize(file):
+            raise IndexBusy(index, *_owner(file))
+        file.seek(0)
+        file.truncate()
+        owner = {"pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+        json.dump(owner, file)
+        file.flush()
         yield
-    finally:
-        path.unlink(missing_ok=True)
 
 
-def _owner(path: Path) -> int:
+def _seize(file: IO[str]) -> bool:
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return 0
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
+        if os.name == "nt":
+            import msvcrt
 
+            file.seek(1 << 20)  # beyond what is written, so that others can read who holds it
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
         return False
-    except PermissionError:
-        return True
     return True
+
+
+def _owner(file: IO[str]) -> tuple[int, str]:
+    try:
+        file.seek(0)
+        owner = json.load(file)
+        return int(owner["pid"]), str(owner["since"])
+    except (ValueError, KeyError, TypeError):  # it is just being written
+        return 0, "now"

@@ -44,7 +44,12 @@ def write(folder: Path, passages: Iterable[Passage]) -> None:
         writer.add_document(entry)
     writer.commit()
     writer.wait_merging_threads()
-    for lock in target.glob(".tantivy-*.lock"):
+    sweep(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the locks that tantivy leaves where it may write."""
+    for lock in (folder / FOLDER).glob(".tantivy-*.lock"):
         lock.unlink()
 
 

@@ -8,14 +8,47 @@ from pathlib import Path
 from qa.errors import IndexDamaged, IndexIncompatible
 from qa.stores import dense, lexical, records
 from qa.stores.generation import FORMAT, Manifest, check, current
+from qa.stores.records import Part
+from qa.text import terms
 from qa.types import Document, Passage, Scored, SourceInfo, Vectors
 
+#: Words of a passage with which it is looked for.
+_PROBE_WORDS = 12
 
-def write(folder: Path, split: Sequence[tuple[Document, list[Passage]]], vectors: Vectors) -> None:
-    """Write the files of a generation: vectors has one row a passage, in the order of `split`."""
-    records.write(folder, split)
-    lexical.write(folder, (passage for _, passages in split for passage in passages))
+
+def write(folder: Path, parts: Sequence[Part], vectors: Vectors) -> None:
+    """Write the files of a generation: vectors has one row a passage, in the order of `parts`."""
+    records.write(folder, parts)
+    lexical.write(folder, (passage for part in parts for passage in part.passages))
     dense.write(folder, vectors)
+
+
+def verify(folder: Path, manifest: Manifest) -> None:
+    """Open a generation that was just written, and look for some of its passages.
+
+    :raises IndexDamaged: if its parts do not agree, or a passage is not found by its own vector
+        or its own words.
+    """
+    store = LocalStore(folder, manifest)
+    try:
+        for row in sorted({0, store.count() // 2, store.count() - 1} & {*range(store.count())}):
+            _probe(store, row, folder)
+    finally:
+        store.close()
+        lexical.sweep(folder)
+
+
+def _probe(store: LocalStore, row: int, folder: Path) -> None:
+    (passage,) = store.passages([row])
+    (vector,) = store.vectors([row])
+    if not passage.plain:
+        return
+    nearest = store.dense(vector, 1, None)
+    words = " ".join(passage.plain.split()[:_PROBE_WORDS])
+    known = terms(words)
+    found = store.lexical(words, 1, None)
+    if not nearest or nearest[0].score < 0.99 or (known and not found):
+        raise IndexDamaged(folder, f"passage {passage.id} is not found in it")
 
 
 class LocalStore:
@@ -64,6 +97,22 @@ class LocalStore:
     def rarities(self, terms: Sequence[str]) -> list[float]:
         """Return the inverse document frequency of each term."""
         return self._lexical.rarities(terms)
+
+    def count(self) -> int:
+        """Count the passages."""
+        return self._dense.rows
+
+    def vectors(self, rows: Sequence[int]) -> Vectors:
+        """Return the stored vectors of these rows, shape (len(rows), dimension)."""
+        return self._dense.vectors(rows)
+
+    def part(self, uri: str) -> Part:
+        """Return a source with its passages as they were written."""
+        return self._records.part(uri)
+
+    def keyed_rows(self) -> dict[str, int]:
+        """Return a row for every key of a passage's vector."""
+        return self._records.keyed_rows()
 
     def passages(self, rows: Sequence[int]) -> list[Passage]:
         """Return these passages in this order."""

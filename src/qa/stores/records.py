@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,33 @@ _PASSAGES_SCHEMA = """
 CREATE TABLE passages (
     row INTEGER PRIMARY KEY, uri TEXT NOT NULL, title TEXT NOT NULL,
     start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL, plain TEXT NOT NULL,
-    section TEXT NOT NULL, line INTEGER NOT NULL, page INTEGER, sentences TEXT NOT NULL
+    section TEXT NOT NULL, line INTEGER NOT NULL, page INTEGER, sentences TEXT NOT NULL,
+    key TEXT NOT NULL
 ) STRICT
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A document with its passages."""
+
+    document: Document
+    passages: Sequence[Passage]
+    #: of each passage, what tells that its vector is the same; empty where it has none
+    keys: Sequence[str]
+
+
 _FIELDS = "row, uri, title, start, end, text, plain, section, line, page, sentences"
 
 
-def write(folder: Path, split: Iterable[tuple[Document, Sequence[Passage]]]) -> None:
+def write(folder: Path, parts: Iterable[Part]) -> None:
     """Write documents with their passages; rows count up from 0 in the order given."""
     row = 0
     documents = _create(folder / DOCUMENTS, _DOCUMENTS_SCHEMA)
     passages = _create(folder / PASSAGES, _PASSAGES_SCHEMA)
     with documents, passages:
-        for document, parts in split:
+        for part in parts:
+            document = part.document
             documents.execute(
                 "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -45,16 +60,21 @@ def write(folder: Path, split: Iterable[tuple[Document, Sequence[Passage]]]) -> 
                     document.date,
                     document.sha256,
                     len(document.text),
-                    len(parts),
+                    len(part.passages),
                     document.text,
                     json.dumps([_mark_row(mark) for mark in document.marks], ensure_ascii=False),
                 ),
             )
             passages.executemany(
-                "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (_passage_row(number, part) for number, part in enumerate(parts, row)),
+                "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (*_passage_row(number, passage), key)
+                    for number, (passage, key) in enumerate(
+                        zip(part.passages, part.keys, strict=True), row
+                    )
+                ),
             )
-            row += len(parts)
+            row += len(part.passages)
         passages.execute("CREATE INDEX by_uri ON passages (uri)")
     documents.close()
     passages.close()
@@ -109,6 +129,18 @@ class Records:
         entries = self._passages.execute(query, (json.dumps(list(rows)),))
         found = {entry[0]: _passage(entry[1:]) for entry in entries}
         return [found[row] for row in rows]
+
+    def part(self, uri: str) -> Part:
+        """Return a source with its passages as they were written."""
+        query = f"SELECT key, {_FIELDS} FROM passages WHERE uri = ? ORDER BY row"
+        entries = self._passages.execute(query, (uri,)).fetchall()
+        passages = [_passage(entry[2:]) for entry in entries]
+        return Part(self.document(uri), passages, [entry[0] for entry in entries])
+
+    def keyed_rows(self) -> dict[str, int]:
+        """Return a row for every key."""
+        entries = self._passages.execute("SELECT key, row FROM passages WHERE key != ''")
+        return dict(entries.fetchall())
 
     def rows(self, uris: Sequence[str]) -> list[int]:
         """Return the rows of the passages of these sources."""
