@@ -15,7 +15,8 @@ import pathspec
 
 from qa.config import Settings
 from qa.errors import IndexDamaged, IndexMissing, SourceError
-from qa.readers import read
+from qa.readers import scanned
+from qa.readers.worker import Worker
 from qa.splitter import context, split
 from qa.stores import generation, local
 from qa.types import Document, Encoder, Passage, SkippedSource, Vectors
@@ -24,7 +25,7 @@ from qa.types import Document, Encoder, Passage, SkippedSource, Vectors
 Progress = Callable[[str, int, int], None]
 
 #: Raised when the same text is split or encoded differently than before.
-SPLITTER_VERSION = 2
+SPLITTER_VERSION = 3
 _ENCODED_AT_ONCE = 64
 #: Names files of the corpus that are not indexed, in the syntax of .gitignore.
 IGNORE = ".qaignore"
@@ -243,18 +244,23 @@ def _split_corpus(
     window = _window(settings, encoder)
     parts = []
     skipped = [SkippedSource(_shown(entry.uri), entry.reason) for entry in corpus.skipped]
-    for number, (uri, data) in enumerate(corpus.contents.items(), 1):
-        try:
-            document = read(uri, data)
-        except SourceError as error:
-            skipped.append(SkippedSource(uri, error.reason))
-        else:
-            passages = split(document, window, encoder.count)
-            if passages:
-                parts.append((document, passages))
+    with Worker(settings) as worker:
+        for number, (uri, data) in enumerate(corpus.contents.items(), 1):
+            try:
+                document = worker.read(uri, data)
+            except SourceError as error:
+                skipped.append(SkippedSource(uri, error.reason))
             else:
-                skipped.append(SkippedSource(uri, "empty"))
-        progress("split", number, len(corpus.contents))
+                passages = split(document, window, encoder.count)
+                if passages:
+                    parts.append((document, passages))
+                else:
+                    skipped.append(SkippedSource(uri, "empty"))
+                pages = scanned(document)
+                if pages:
+                    reason = f"in part: no text on page {', '.join(pages)}; it needs OCR"
+                    skipped.append(SkippedSource(uri, reason))
+            progress("split", number, len(corpus.contents))
     return parts, sorted(skipped, key=lambda entry: entry.uri)
 
 

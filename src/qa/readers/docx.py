@@ -1,0 +1,112 @@
+"""DOCX: headings, paragraphs, list items, and tables as rows."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+from qa.errors import UnreadableSource
+from qa.readers.archive import Archive
+from qa.readers.draft import Draft, day, is_header, needs
+from qa.types import Document
+
+_HEADING = re.compile(r"heading (\d)$", re.IGNORECASE)
+_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+#: A table in a cell of a table in a cell: deeper than that is hostile.
+_DEPTH = 20
+
+
+def read(uri: str, data: bytes) -> Document:
+    """Read a Word document; title and date are those of its properties.
+
+    Deleted text of tracked changes is left out, footnotes too.
+
+    :raises UnreadableSource: if it is no DOCX.
+    """
+    Archive(uri, data, "DOCX").read("word/document.xml")
+    docx = needs(uri, "docx", "python-docx")
+    try:
+        document = docx.Document(io.BytesIO(data))
+    except (KeyError, ValueError) as error:
+        raise UnreadableSource(uri, f"DOCX that is damaged ({error})") from error
+    draft = Draft()
+    _content(uri, document, draft, 0)
+    properties = document.core_properties
+    return draft.document(uri, data, properties.title or "", _date(properties))
+
+
+def _date(properties: Any) -> str | None:
+    """Return when a document was last changed, save for the date that templates carry."""
+    try:
+        changed = day(properties.modified or properties.created)
+    except ValueError:
+        return None
+    return None if changed == "2013-12-23" else changed
+
+
+def _content(uri: str, parent: Any, draft: Draft, depth: int) -> None:
+    if depth > _DEPTH:
+        raise UnreadableSource(uri, f"tables nested more than {_DEPTH} deep")
+    for part in parent.iter_inner_content():
+        if hasattr(part, "rows"):
+            _table(uri, part, draft, depth)
+        else:
+            _paragraph(part, draft)
+
+
+def _paragraph(paragraph: Any, draft: Draft) -> None:
+    level = _level(paragraph)
+    if level is None:
+        draft.add(paragraph.text, "block")
+    else:
+        draft.heading(paragraph.text, level)
+
+
+def _level(paragraph: Any) -> int | None:
+    """Return the level of a heading, by its style or the styles that this one is based on."""
+    style, seen = paragraph.style, 0
+    while style is not None and seen < 10:
+        found = _HEADING.match(style.name or "")
+        if found:
+            return int(found[1])
+        if (style.name or "").lower() == "title":
+            return 1
+        style, seen = style.base_style, seen + 1
+    return None
+
+
+def _table(uri: str, table: Any, draft: Draft, depth: int) -> None:
+    header: list[str] = []
+    for number, row in enumerate(table.rows):
+        cells = _cells(row)
+        texts = [cell.text for cell in cells]
+        if number == 0 and _has_header(table, row) and is_header(texts):
+            header = [" ".join(text.split()) for text in texts]
+            draft.header(texts)
+        elif any(cell.tables for cell in cells):  # a table that serves as a layout
+            for cell in cells:
+                _content(uri, cell, draft, depth + 1)
+        else:
+            draft.row(texts, header)
+
+
+def _cells(row: Any) -> list[Any]:
+    """Return the cells of a row, one that spans columns once."""
+    seen: set[int] = set()
+    cells = []
+    for cell in row.cells:
+        if id(cell._tc) not in seen:
+            seen.add(id(cell._tc))
+            cells.append(cell)
+    return cells
+
+
+def _has_header(table: Any, row: Any) -> bool:
+    if row._tr.find(f"{_W}trPr/{_W}tblHeader") is not None:
+        return True
+    look = table._tbl.tblPr.find(f"{_W}tblLook")
+    if look is None:
+        return False
+    bits = int(look.get(f"{_W}val", "0"), 16) & 0x20
+    return look.get(f"{_W}firstRow", "1" if bits else "0") in ("1", "true")
