@@ -175,8 +175,9 @@ class Markup:
                 break
             if mark.end <= position and mark.start < position:
                 continue
-            if mark.start >= position:
+            if mark.start > position:
                 yield self.text[position : mark.start], position, 1
+            if mark.start >= position and mark.label:
                 yield mark.label, mark.start, 0
             position = mark.end
         if position < end:

@@ -7,6 +7,10 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fakes import FakeEncoder
+from qa.readers import read
+from qa.splitter import split
+
 SENTENCE = "The Danube carries about 6,500 cubic metres of water a second into the Black Sea."
 #: A row of a table that answers "What is the population of Vienna?".
 TABLE = [
@@ -192,3 +196,23 @@ def rtf(*paragraphs: str) -> bytes:
         "".join(c if ord(c) < 128 else f"\\u{ord(c)}?" for c in text) for text in paragraphs
     )
     return ("{\\rtf1\\ansi{\\fonttbl{\\f0 Times;}}\\f0 " + text + "}").encode("ascii")
+
+
+def structure(uri: str, data: bytes, *kinds: str) -> list[tuple[str, str]]:
+    """Return kind and text of each mark of a file, of these kinds where some are named."""
+    document = read(uri, data)
+    return [
+        (mark.kind, document.text[mark.start : mark.end])
+        for mark in document.marks
+        if (mark.kind in kinds if kinds else mark.kind not in ("syntax", "line"))
+    ]
+
+
+def seen(uri: str, data: bytes) -> list[tuple[str, str]]:
+    """Return quote and plain text of every sentence of a file."""
+    document = read(uri, data)
+    return [
+        (document.text[sentence.start : sentence.end], sentence.plain)
+        for passage in split(document, 200, FakeEncoder().count)
+        for sentence in passage.sentences
+    ]

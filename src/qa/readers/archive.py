@@ -9,7 +9,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from qa.errors import UnreadableSource
-from qa.readers.draft import needs
+from qa.readers.draft import day, needs
 from qa.readers.signature import looks_like
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ _EXPANDED = 512 * 1024 * 1024
 _RATIO = 200
 _SMALL = 1024 * 1024
 _CHUNK = 1024 * 1024
+_PROPERTIES = "docProps/core.xml"
+_TERMS = "{http://purl.org/dc/terms/}"
+#: Of the templates in python-docx and python-pptx.
+_TEMPLATES = ("2013-12-23", "2013-01-27")
 _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _MARKUP = (".xml", ".rels", ".opf", ".ncx")
 
@@ -77,6 +81,18 @@ class Archive:
     def xml(self, name: str) -> _Element:
         """Parse a member without entities, network and unbounded depth."""
         return parse_xml(self.uri, self.read(name), name)
+
+    def changed(self) -> str | None:
+        """Return the day on which an Office file says that it was last changed.
+
+        That of a template, which a program left as it was, says nothing.
+        """
+        if _PROPERTIES not in self.names:
+            return None
+        properties = self.xml(_PROPERTIES)
+        found = (day(properties.findtext(f"{_TERMS}{name}")) for name in ("modified", "created"))
+        date = next(filter(None, found), None)
+        return None if date in _TEMPLATES else date
 
     def _refuse_entities(self, name: str) -> None:
         data = self.read(name)

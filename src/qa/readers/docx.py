@@ -8,7 +8,7 @@ from typing import Any
 
 from qa.errors import UnreadableSource
 from qa.readers.archive import Archive
-from qa.readers.draft import Draft, day, is_header, needs
+from qa.readers.draft import Draft, is_header, needs
 from qa.types import Document
 
 _HEADING = re.compile(r"heading (\d)$", re.IGNORECASE)
@@ -24,7 +24,8 @@ def read(uri: str, data: bytes) -> Document:
 
     :raises UnreadableSource: if it is no DOCX.
     """
-    Archive(uri, data, "DOCX").read("word/document.xml")
+    archive = Archive(uri, data, "DOCX")
+    archive.read("word/document.xml")
     docx = needs(uri, "docx", "python-docx")
     try:
         document = docx.Document(io.BytesIO(data))
@@ -32,17 +33,8 @@ def read(uri: str, data: bytes) -> Document:
         raise UnreadableSource(uri, f"DOCX that is damaged ({error})") from error
     draft = Draft()
     _content(uri, document, draft, 0)
-    properties = document.core_properties
-    return draft.document(uri, data, properties.title or "", _date(properties))
-
-
-def _date(properties: Any) -> str | None:
-    """Return when a document was last changed, save for the date that templates carry."""
-    try:
-        changed = day(properties.modified or properties.created)
-    except ValueError:
-        return None
-    return None if changed == "2013-12-23" else changed
+    title = document.core_properties.title or ""
+    return draft.document(uri, data, title, archive.changed())
 
 
 def _content(uri: str, parent: Any, draft: Draft, depth: int) -> None:
@@ -81,7 +73,7 @@ def _table(uri: str, table: Any, draft: Draft, depth: int) -> None:
     for number, row in enumerate(table.rows):
         cells = _cells(row)
         texts = [cell.text for cell in cells]
-        if number == 0 and _has_header(table, row) and is_header(texts):
+        if number == 0 and len(table.rows) > 1 and _has_header(table, row) and is_header(texts):
             header = [" ".join(text.split()) for text in texts]
             draft.header(texts)
         elif any(cell.tables for cell in cells):  # a table that serves as a layout

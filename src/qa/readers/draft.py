@@ -12,7 +12,7 @@ from qa.errors import UnsupportedFormat
 from qa.readers.plain import file_title
 from qa.types import Document, Mark, MarkKind, Span
 
-_DAY = re.compile(r"((?:19|20)\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d{4})")
+_DAY = re.compile(r"(?<!\d)((?:19|20)\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])")
 #: Titles that programs write for themselves.
 _EMPTY_TITLE = re.compile(
     r"(?:microsoft (?:word|powerpoint|excel)\b|(?:untitled|title|powerpoint presentation"
@@ -122,7 +122,7 @@ def is_header(cells: Sequence[str]) -> bool:
 
 
 def day(value: object) -> str | None:
-    """Return the ISO 8601 day that a date of any usual writing begins with, else None."""
+    """Return the ISO 8601 day that a date, such as of RFC 3339 or of a PDF, begins with."""
     found = _DAY.search(str(value)) if value else None
     return "-".join(found.groups()) if found else None
 

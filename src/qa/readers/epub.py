@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 from qa.errors import UnreadableSource
 from qa.readers.archive import Archive
-from qa.readers.draft import Draft, day, needs
-from qa.readers.html import UNREAD, decode_html, walk
+from qa.readers.draft import Draft, day
+from qa.readers.html import UNREAD, decode_html, parse, walk
 from qa.types import Document
 
 _CONTAINER = "META-INF/container.xml"
@@ -48,8 +48,7 @@ def read(uri: str, data: bytes) -> Document:
 
 
 def _chapter(uri: str, data: bytes, draft: Draft) -> None:
-    lexbor = needs(uri, "selectolax.lexbor", "selectolax")
-    tree = lexbor.LexborHTMLParser(_CLOSED.sub(r"<\1\2></\1>", decode_html(uri, data)))
+    tree = parse(uri, _CLOSED.sub(r"<\1\2></\1>", decode_html(uri, data)))
     for node in tree.css(UNREAD):
         node.decompose()
     walk(uri, tree.body, draft)

@@ -18,7 +18,7 @@ from qa.readers.signature import looks_like
 from qa.types import Document
 
 if TYPE_CHECKING:
-    from selectolax.lexbor import LexborNode
+    from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 #: Content that is not read: programs, forms, and what leads elsewhere.
 UNREAD = (
@@ -26,10 +26,15 @@ UNREAD = (
     "nav, footer, aside, [hidden], [aria-hidden=true], [role=navigation], [role=banner], "
     "[role=contentinfo], [role=search], [role=complementary]"
 )
+#: Characters of content from which on trafilatura is sure.
+_CONTENT = 500
+_BLANKS = re.compile(r"[ \t\r\n\f]+")
+_TRAILING = re.compile(r"(?<! ) +\r?\n")
 #: A page beyond these is not given to trafilatura, which takes seconds for each.
 _LARGE = 5_000_000
 _ELEMENTS = 100_000
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
+_CONTROLS = bytes([*range(9), *range(14, 27), *range(28, 32)])
 _DATES = (
     'meta[property="article:published_time"]',
     'meta[name="date"]',
@@ -47,6 +52,13 @@ _BLOCKS = frozenset(
     "form header hgroup hr html legend li main menu nav ol p pre section summary table tbody "
     "tfoot thead tr td th ul caption".split()
 )
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+#: Elements that have no end tag, or may be left without one.
+_UNNESTED = frozenset(
+    "p li td th tr dt dd tbody thead tfoot option area base br col embed hr img input link meta "
+    "source track wbr colgroup param html body head path rect circle".split()
+)
+_OPEN = 10_000
 #: Depth at which a page is hostile: no page that a person wrote nests so deep.
 _DEPTH = 2000
 
@@ -57,8 +69,7 @@ def read(uri: str, data: bytes) -> Document:
     :raises UnreadableSource: if it cannot be decoded or nests too deeply.
     """
     text = decode_html(uri, data)
-    lexbor = needs(uri, "selectolax.lexbor", "selectolax")
-    tree = lexbor.LexborHTMLParser(text)
+    tree = parse(uri, text)
     title, date = _title(tree), _date(tree, text)
     draft = Draft()
     walk(uri, _content(uri, tree, text), draft)
@@ -72,7 +83,7 @@ def decode_html(uri: str, data: bytes) -> str:
     looks = looks_like(data)
     if looks not in ("HTML", "XML", "text", "something else", "an empty file"):
         raise UnreadableSource(uri, f"not HTML: it looks like {looks}")
-    if data.count(b"\0") * 100 > len(data):
+    if len(data.translate(None, _CONTROLS)) * 100 < len(data) * 99:
         raise UnreadableSource(uri, "not HTML: binary")
     named = _CHARSET.search(data, 0, 4096)
     for encoding in (named[1].decode("ascii", "replace") if named else "utf-8", "utf-8"):
@@ -83,6 +94,22 @@ def decode_html(uri: str, data: bytes) -> str:
         except (LookupError, UnicodeDecodeError, ValueError):
             continue
     return data.decode("cp1252", "replace")
+
+
+def parse(uri: str, text: str) -> LexborHTMLParser:
+    """Parse a page as browsers do.
+
+    :raises UnreadableSource: if it nests so deeply that this takes quadratic time.
+    """
+    lexbor = needs(uri, "selectolax.lexbor", "selectolax")
+    depth = 0
+    for found in _TAG.finditer(text):
+        if found[2].lower() not in _UNNESTED:
+            depth = max(0, depth - 1) if found[1] else depth + 1
+            if depth > _OPEN:
+                raise UnreadableSource(uri, f"more than {_OPEN:,} elements left open")
+    tree: LexborHTMLParser = lexbor.LexborHTMLParser(text)
+    return tree
 
 
 def _title(tree: Any) -> str:
@@ -115,22 +142,27 @@ def _content(uri: str, tree: Any, text: str) -> LexborNode | None:
     if len(named) == 1 and named[0].text().strip():
         return named[0]
     body: LexborNode | None = tree.body
-    if body is None or len(text) > _LARGE or len(tree.css("*")) > _ELEMENTS:
+    if body is None or len(body.text()) < _CONTENT:
+        return body
+    if len(text) > _LARGE or len(tree.css("*")) > _ELEMENTS:
         return body
     extracted = _extract(uri, tree.html or "")
-    # What is much shorter than the page was not told apart well, as of a page of few words.
-    if extracted and len(extracted.text()) * 2 > len(body.text(separator=" ")):
-        return extracted
-    return body
+    return extracted if extracted is not None and _sound(extracted, body) else body
+
+
+def _sound(extracted: LexborNode, body: LexborNode) -> bool:
+    """Tell whether what was taken for the content is: of a short page, it may be too little."""
+    length = len(extracted.text())
+    paragraphs = len(extracted.css("p, li")) * 2 >= len(body.css("p"))
+    return paragraphs and (length > _CONTENT or length * 2 > len(body.text()))
 
 
 def _extract(uri: str, html: str) -> LexborNode | None:
     trafilatura = needs(uri, "trafilatura", "trafilatura")
-    lexbor = needs(uri, "selectolax.lexbor", "selectolax")
     found = trafilatura.extract(
         html, output_format="html", include_comments=False, favor_recall=True, deduplicate=False
     )
-    return lexbor.LexborHTMLParser(found).body if found else None
+    return parse(uri, found).body if found else None
 
 
 def walk(uri: str, root: LexborNode | None, draft: Draft) -> None:
@@ -143,7 +175,7 @@ def walk(uri: str, root: LexborNode | None, draft: Draft) -> None:
     for node, opens, pre in _events(uri, root):
         tag = node.tag or ""
         if tag == "-text":
-            words.append(node.text_content or "" if pre else _fold(node.text_content or ""))
+            words.append(_inline(node.text_content or "", words, pre))
         elif tag == "br":
             words.append("\n")
         elif tag in _HEADINGS or tag in _BLOCKS:
@@ -182,13 +214,17 @@ def _children(node: LexborNode) -> Iterator[LexborNode]:
         child = child.next
 
 
-def _fold(text: str) -> str:
-    return re.sub(r"[ \t\r\n\f]+", " ", text)
+def _inline(text: str, words: list[str], pre: bool) -> str:
+    """Fold the white space of a text that follows others, save where the page keeps it."""
+    if pre:
+        return text
+    folded = _BLANKS.sub(" ", text)
+    before = next((word for word in reversed(words) if word), "\n")
+    return folded.lstrip(" ") if before[-1] in " \n" else folded
 
 
 def _flush(words: list[str], draft: Draft) -> None:
-    lines = (re.sub(r" {2,}", " ", line).strip(" ") for line in "".join(words).split("\n"))
-    draft.add("\n".join(lines), "block")
+    draft.add(_TRAILING.sub("\n", "".join(words)), "block")
     words.clear()
 
 

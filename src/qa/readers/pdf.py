@@ -27,6 +27,8 @@ _BROKEN = re.compile(r"([^\W\d_]+)-$")
 _WORDS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _DIGITS = re.compile(r"\d+|\b[ivxlc]+\b", re.IGNORECASE)
 _ITEM = re.compile(r"(?:[•●▪◦‣·–—*-]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+\S")
+#: As between the entries of a table of contents and their pages.
+_LEADER = re.compile(r"(?:\. ?){4}")
 _STOPS = tuple(".!?:…”\"')")
 #: Points by which type is larger than the body's in a heading, as a share.
 _LARGER = 1.15
@@ -222,10 +224,11 @@ class _Layout:
             yield run, kind
 
     def _kind(self, line: _Line, number: int, count: int) -> str:
+        large = line.size in self._levels
         edge = number < _EDGE or number >= count - _EDGE
-        if edge and _DIGITS.sub("#", line.text) in self._repeated:
+        if edge and not large and _DIGITS.sub("#", line.text) in self._repeated:
             return "hidden"
-        if line.size in self._levels and len(line.text) <= _HEADING_LENGTH:
+        if large and len(line.text) <= _HEADING_LENGTH and not _LEADER.search(line.text):
             return "heading"
         return "block"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from qa.errors import UnreadableSource
 from qa.readers.archive import Archive
-from qa.readers.draft import Draft, day, is_header, needs
+from qa.readers.draft import Draft, is_header, needs
 from qa.types import Document
 
 #: Groups in groups deeper than this are hostile.
@@ -20,7 +20,8 @@ def read(uri: str, data: bytes) -> Document:
 
     :raises UnreadableSource: if it is no PPTX.
     """
-    Archive(uri, data, "PPTX").read("ppt/presentation.xml")
+    archive = Archive(uri, data, "PPTX")
+    archive.read("ppt/presentation.xml")
     pptx = needs(uri, "pptx", "python-pptx")
     try:
         presentation = pptx.Presentation(io.BytesIO(data))
@@ -31,11 +32,8 @@ def read(uri: str, data: bytes) -> Document:
         start = draft.length
         _slide(uri, slide, draft)
         draft.page(start, str(number), number)
-    properties = presentation.core_properties
-    changed = day(properties.modified or properties.created)
-    # The date of the template that python-pptx brings.
-    date = None if changed == "2013-01-27" else changed
-    return draft.document(uri, data, properties.title or "", date)
+    title = presentation.core_properties.title or ""
+    return draft.document(uri, data, title, archive.changed())
 
 
 def _slide(uri: str, slide: Any, draft: Draft) -> None:
@@ -72,7 +70,7 @@ def _table(table: Any, draft: Draft) -> None:
     header: list[str] = []
     for number, row in enumerate(table.rows):
         texts = [cell.text for cell in row.cells]
-        if number == 0 and table.first_row and is_header(texts):
+        if number == 0 and len(table.rows) > 1 and table.first_row and is_header(texts):
             header = [" ".join(text.split()) for text in texts]
             draft.header(texts)
         else:

@@ -227,7 +227,8 @@ def _answer(read: Any, uri: str, data: bytes, characters: int) -> bytes:
 
 
 def _refusal(error: SourceError) -> bytes:
-    return json.dumps({"error": type(error).__name__, "reason": error.reason}).encode()
+    reason = error.reason if len(error.reason) <= 300 else f"{error.reason[:299]}…"
+    return json.dumps({"error": type(error).__name__, "reason": reason}).encode()
 
 
 def _message(document: Document) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 
 from qa.errors import UnreadableSource
 from qa.readers.archive import Archive
-from qa.readers.draft import Draft, cell_label, day, is_header, needs
+from qa.readers.draft import Draft, cell_label, is_header, needs
 from qa.types import Document
 
 
@@ -21,7 +21,8 @@ def read(uri: str, data: bytes) -> Document:
 
     :raises UnreadableSource: if it is no XLSX.
     """
-    Archive(uri, data, "XLSX").read("xl/workbook.xml")
+    archive = Archive(uri, data, "XLSX")
+    archive.read("xl/workbook.xml")
     openpyxl = needs(uri, "openpyxl", "openpyxl")
     try:
         book = openpyxl.load_workbook(
@@ -35,8 +36,7 @@ def read(uri: str, data: bytes) -> Document:
         if rows:
             draft.heading(sheet.title, 2)
             _sheet(rows, draft)
-    properties = book.properties
-    return draft.document(uri, data, properties.title or "", day(properties.modified))
+    return draft.document(uri, data, book.properties.title or "", archive.changed())
 
 
 def _rows(sheet: Any) -> Iterator[list[str]]:
