@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
+import build
 import pytest
 
-import build
 from fakes import FakeEncoder
 from qa.assistant import Assistant
 from qa.config import Settings
