@@ -27,6 +27,11 @@ from qa.types import Document, Mark
 _LENGTH = struct.Struct(">Q")
 #: An answer has at most this many bytes for each character allowed, marks included.
 _BYTES_PER_CHARACTER = 8
+#: Finds this package where its parent found it, behind all that comes with Python.
+_PROGRAM = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from qa.readers.worker import main; main(sys.argv[2:])"
+)
 _WATCH_SECONDS = 0.2
 _REFUSALS = {"UnsupportedFormat": UnsupportedFormat}
 #: Python's names of what a reader has no need to do.
@@ -97,12 +102,11 @@ class Worker:
         child.files += 1
         child.deadline = time.monotonic() + self._settings.reader_seconds
         try:
-            reply = self._exchange(child, uri, data)
-        except (OSError, EOFError, ValueError) as error:
+            return _document(uri, self._exchange(child, uri, data))
+        except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
             raise _Broken(self._late() if child.late else _crash(child)) from error
         finally:
             child.deadline = None
-        return _document(uri, reply)
 
     def _exchange(self, child: _Child, uri: str, data: bytes) -> dict[str, Any]:
         assert child.process.stdin and child.process.stdout
@@ -131,22 +135,18 @@ def _watch(child: _Child) -> None:
 
 def _crash(child: _Child) -> str:
     with contextlib.suppress(subprocess.TimeoutExpired):
-        code = child.process.wait(timeout=5)
+        code = child.process.wait(timeout=1)
         return f"its reader crashed ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
     return "its reader gave no sound answer"
 
 
 def _start(settings: Settings) -> _Child:
-    command = [sys.executable, "-P", "-m", __spec__.name]
-    command += [str(settings.reader_memory_mb), str(settings.reader_characters)]
-    # A package that was found by its path is found by it again.
-    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    limits = [str(settings.reader_memory_mb), str(settings.reader_characters)]
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-P", "-c", _PROGRAM, str(Path(__file__).parents[2]), *limits],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         start_new_session=True,
     )
     child = _Child(process)
@@ -276,7 +276,3 @@ def _limit(memory: int) -> None:
 def _refuse(event: str, arguments: tuple[object, ...]) -> None:
     if event.startswith(_FORBIDDEN):
         raise PermissionError(f"a reader does not do this: {event}")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
