@@ -44,6 +44,10 @@ def table(head: str) -> str:
         ("<p hidden>No</p><p aria-hidden=true>No</p><p>One</p>", [("block", "One")]),
         ("<p>No</p><main><p>One</p></main><p>No</p>", [("block", "One")]),
         ("<table><tr><td><h2>A</h2>b</td></tr></table>", [("heading", "A"), ("block", "b")]),
+        (
+            "<form><nav><script>x</script><aside><nav>y</nav></aside></nav><p>One</p></form>" * 9,
+            [("block", "One")] * 9,
+        ),
         ("<!-- no --><p>One</p>", [("block", "One")]),
         ("<p>One", [("block", "One")]),
         ("", []),
@@ -62,6 +66,7 @@ def table(head: str) -> str:
         "hidden",
         "main content",
         "a table as a layout",
+        "navigation in navigation in a form",
         "comment",
         "left open",
         "empty",

@@ -73,6 +73,49 @@ def test_a_cell_that_spans_columns_is_read_once() -> None:
     assert build.structure("a.docx", build.docx(spanned))[0] == ("block", "wide | narrow")
 
 
+W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("<w:r><w:t>a</w:t></w:r><w:ins><w:r><w:t>b</w:t></w:r></w:ins>", "ab"),
+        ("<w:r><w:t>a</w:t></w:r><w:del><w:r><w:delText>b</w:delText></w:r></w:del>", "a"),
+        ("<w:r><w:t>a</w:t><w:tab/><w:t>b</w:t><w:br/><w:t>c</w:t></w:r>", "a\tb\nc"),
+        ("<w:hyperlink><w:r><w:t>a</w:t></w:r></w:hyperlink>", "a"),
+        ("<w:sdt><w:sdtContent><w:r><w:t>a</w:t></w:r></w:sdtContent></w:sdt>", "a"),
+        ("<w:pPr><w:tabs><w:tab w:val='left'/></w:tabs></w:pPr><w:r><w:t>a</w:t></w:r>", "a"),
+    ],
+    ids=["inserted", "deleted", "tab and line break", "link", "content control", "tab stop"],
+)
+@pytest.mark.parametrize("control", [False, True], ids=["", "in a control"])
+def test_the_text_of_a_paragraph(content: str, found: str, control: bool) -> None:
+    from docx.oxml import parse_xml
+
+    paragraph = f"<w:p {W}>{content}</w:p>"
+    if control:
+        paragraph = f"<w:sdt {W}><w:sdtContent>{paragraph}</w:sdtContent></w:sdt>"
+
+    def fill(document: Any) -> None:
+        document.element.body.insert(0, parse_xml(paragraph))
+
+    assert build.structure("a.docx", build.docx(fill)) == [("block", found)]
+
+
+def test_a_text_box_is_read_once() -> None:
+    from docx.oxml import parse_xml
+
+    compatible = "http://schemas.openxmlformats.org/markup-compatibility/2006"
+    box = "<w:txbxContent><w:p><w:r><w:t>box</w:t></w:r></w:p></w:txbxContent>"
+    paragraph = (
+        f"<w:p {W} xmlns:mc='{compatible}'><w:r><w:t>a</w:t></w:r><w:r><mc:AlternateContent>"
+        f"<mc:Choice Requires='wps'>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback>"
+        "</mc:AlternateContent></w:r></w:p>"
+    )
+    data = build.docx(lambda document: document.element.body.insert(0, parse_xml(paragraph)))
+    assert build.structure("a.docx", data) == [("block", "a"), ("block", "box")]
+
+
 # PPTX
 
 

@@ -74,7 +74,8 @@ def test_large_type_is_a_heading() -> None:
         build.lines(canvas, ["Rivers"], y=560, size=20)
         build.lines(canvas, [build.SENTENCE[:60]] * 4, y=500)
         build.lines(canvas, ["The Danube"], y=420, size=14)
-        build.lines(canvas, [build.SENTENCE[:60]] * 4, y=390)
+        build.lines(canvas, [build.SENTENCE[:60]] * 9, y=390)
+        build.lines(canvas, ["City People", "Vienna 2", "Cologne 1"], y=200, size=13)
 
     document = read("a.pdf", build.pdf(draw))
     headings = [(mark.level, mark.label) for mark in document.marks if mark.kind == "heading"]

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from qa.errors import UnreadableSource
 from qa.readers.archive import Archive
 from qa.readers.draft import Draft, day
-from qa.readers.html import UNREAD, decode_html, parse, walk
+from qa.readers.html import decode_html, drop_unread, parse, walk
 from qa.types import Document
 
 _CONTAINER = "META-INF/container.xml"
@@ -49,6 +49,5 @@ def read(uri: str, data: bytes) -> Document:
 
 def _chapter(uri: str, data: bytes, draft: Draft) -> None:
     tree = parse(uri, _CLOSED.sub(r"<\1\2></\1>", decode_html(uri, data)))
-    for node in tree.css(UNREAD):
-        node.decompose()
+    drop_unread(tree)
     walk(uri, tree.body, draft)

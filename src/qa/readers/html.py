@@ -20,10 +20,10 @@ from qa.types import Document
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-#: Content that is not read: programs, forms, and what leads elsewhere.
-UNREAD = (
-    "script, style, noscript, template, iframe, object, svg, canvas, form, button, select, dialog, "
-    "nav, footer, aside, [hidden], [aria-hidden=true], [role=navigation], [role=banner], "
+#: Content that is not read: programs, controls, and what leads elsewhere.
+_UNREAD = (
+    "script, style, noscript, template, iframe, object, svg, canvas, button, select, textarea, "
+    "dialog, nav, footer, aside, [hidden], [aria-hidden=true], [role=navigation], [role=banner], "
     "[role=contentinfo], [role=search], [role=complementary]"
 )
 #: Characters of content from which on trafilatura is sure.
@@ -134,10 +134,25 @@ def _date(tree: Any, text: str) -> str | None:
     return day(published[1]) if published else None
 
 
+def drop_unread(tree: LexborHTMLParser) -> None:
+    """Take out what is not read."""
+    nodes = tree.css(_UNREAD)
+    unread = {node.mem_id for node in nodes}
+    # What lies in one that is taken out goes with it, and is not to be touched again.
+    for node in [node for node in nodes if not _lies_in(node, unread)]:
+        node.decompose()
+
+
+def _lies_in(node: LexborNode, elements: set[int]) -> bool:
+    parent = node.parent
+    while parent is not None and parent.mem_id not in elements:
+        parent = parent.parent
+    return parent is not None
+
+
 def _content(uri: str, tree: Any, text: str) -> LexborNode | None:
     """Return the element that holds the main content."""
-    for node in tree.css(UNREAD):
-        node.decompose()
+    drop_unread(tree)
     named: list[LexborNode] = tree.css("main, [role=main]") or tree.css("article")
     if len(named) == 1 and named[0].text().strip():
         return named[0]
@@ -238,7 +253,7 @@ def _is_row(node: LexborNode) -> bool:
     return node.tag == "tr" and node.css_first(_LAYOUT) is None
 
 
-_LAYOUT = "table, h1, h2, h3, h4, ul, ol, p + p, div + div"
+_LAYOUT = "table, h1, h2, h3, h4, ul, ol, p + p"
 
 
 def _row(row: LexborNode, draft: Draft, headers: dict[int, list[str]]) -> None:

@@ -33,6 +33,7 @@ _STOPS = tuple(".!?:…”\"')")
 #: Points by which type is larger than the body's in a heading, as a share.
 _LARGER = 1.15
 _HEADING_LENGTH = 150
+_HEADING_LINES = 2
 #: Pages from which on a line that is repeated is a running head.
 _PAGES = 4
 #: PDF errors by number (fpdfview.h).
@@ -203,6 +204,8 @@ class _Layout:
                 continue
             gap = median(_gaps(page.lines) or [0.0])
             for run, kind in self._runs(page.lines, gap):
+                if kind == "heading" and len(run) > _HEADING_LINES:
+                    kind = "block"  # a table, or a quotation, in large type
                 writer.write(run, kind, min(self._levels.get(run[0].size, 1), 6))
             draft.page(start, page.label, page.number)
             writer.turn()
@@ -280,10 +283,9 @@ def _parts(run: Sequence[_Line], line: _Line, gap: float, right: float) -> bool:
     if drop > 1.35 * gap > 0:
         return True
     indented = line.x0 > min(part.x0 for part in run) + 0.8 * line.size
-    ended = above.text.endswith(_STOPS) or _ITEM.match(run[0].text) is None
-    hanging = _ITEM.match(run[0].text) is not None
-    if indented and not hanging and len(run) > 1 and ended:
+    if indented and len(run) > 1 and not _ITEM.match(run[0].text):
         return True
+    # The last line of a paragraph is short.
     width = max(part.x1 for part in (*run, line)) - min(part.x0 for part in (*run, line))
     return above.text.endswith(_STOPS) and above.x1 < max(line.x1, right * 0.5) - 0.2 * width
 
