@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
 from fakes import FakeEncoder
 from qa.readers import read
 from qa.splitter import context, split
-from qa.types import Document, Passage
+from qa.types import Document, Mark, Passage
 
 WINDOW = 40
 count = FakeEncoder().count
@@ -243,3 +245,49 @@ def test_many_small_units_are_split_in_linear_time(block: str) -> None:
     found = passages(source, 254)
     assert found[0].start == 0
     assert found[-1].end == len(source.rstrip())
+
+
+@pytest.mark.parametrize("text", ["word " * 200_000, "a, b; c " * 100_000, "x" * 1_000_000])
+def test_a_long_line_is_counted_about_once(text: str) -> None:
+    """Five MB without a sentence end took a minute: every cut was tried on all that was left."""
+    counted = 0
+
+    def counting(texts: Sequence[str]) -> list[int]:
+        nonlocal counted
+        counted += sum(map(len, texts))
+        return count(texts)
+
+    found = split(read("1.txt", text.encode()), 254, counting)
+    assert "".join("".join(passage.text.split()) for passage in found) == "".join(text.split())
+    assert counted < 2.5 * len(text)
+
+
+# pages
+
+
+def paged(text: str) -> Document:
+    """Return a document of lines that are paragraphs; "/" ends a page."""
+    ends = [place for place, character in enumerate(text, 1) if character == "/"]
+    borders = pairwise([0, *ends, len(text)])
+    marks = [Mark(*span, "page", "", number) for number, span in enumerate(borders, 1)]
+    marks += [Mark(*found.span(), "block") for found in re.finditer("[^\n]+", text)]
+    marks.sort(key=lambda mark: (mark.start, -mark.end, mark.kind))
+    return Document("a.pdf", "A", None, "0", text, tuple(marks))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("One.\nTwo./\nThree./\nFour.", [(1, "One. Two./"), (2, "Three./"), (3, "Four.")]),
+        ("One.\nTwo / is long. So.\nThree.", [(1, "One. Two / is long. So."), (2, "Three.")]),
+        ("One./\n/\nThree.", [(1, "One./"), (2, "/"), (3, "Three.")]),
+    ],
+    ids=["apart", "a paragraph over the border", "a page without words"],
+)
+def test_a_passage_keeps_to_its_page(text: str, found: list[tuple[int, str]]) -> None:
+    passages = split(paged(text), WINDOW, count)
+    assert [(passage.page, passage.plain) for passage in passages] == found
+
+
+def test_a_document_without_pages_has_none() -> None:
+    assert {passage.page for passage in passages("One.\n\nTwo.")} == {None}

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from qa.text import (
     Markup,
+    Pages,
+    Plain,
     document_sentences,
     fold_initials,
     line_ends,
@@ -249,3 +251,23 @@ def test_line_ends(text: str, count: int) -> None:
 )
 def test_same_sentence(one: str, other: str, same: bool) -> None:
     assert (same_sentence(one) == same_sentence(other)) is same
+
+
+# what is shown in the place of nothing
+
+
+def test_a_mark_of_no_length_shows_its_label() -> None:
+    """The name of a column, before a cell in which no character is free to carry it."""
+    text = "a,b"
+    markup = Markup(text, [Mark(0, 0, "syntax", "X: "), Mark(1, 2, "syntax", "; Y: ")])
+    assert markup.plain(0, 3) == Plain("X: a; Y: b", [0, 0, 0, 0, 1, 1, 1, 1, 1, 2])
+    assert markup.plain(1, 3).text == "; Y: b"
+    (found,) = document_sentences(markup, (0, 3))
+    assert (found.start, found.end, found.plain) == (0, 3, "X: a; Y: b")
+
+
+def test_pages() -> None:
+    marks = [Mark(0, 0, "page", "i", 1), Mark(2, 5, "page", "1", 2), Mark(7, 9, "page", "2", 3)]
+    pages = Pages(marks)
+    assert [pages.at(offset) for offset in (0, 2, 5, 6, 7, 9)] == [2, 2, 2, 2, 3, 3]
+    assert Pages([]).at(3) is None

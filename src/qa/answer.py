@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote as percent_encode
 
 from qa.errors import CitationMismatch
-from qa.text import line_ends, matches, same_sentence, topic_terms
+from qa.text import Pages, line_ends, matches, same_sentence, topic_terms
 from qa.types import (
     AnswerSentence,
     Candidate,
@@ -86,7 +86,7 @@ def _citation(
         end=end,
         quote=passage.text[start - passage.start : end - passage.start],
         section=passage.section,
-        page=passage.page,
+        page=Pages(document.marks).at(start),
         line=passage.line + line_ends(passage.text, 0, start - passage.start),
         references=references(document, start, end),
         link=link(document.uri, start, end),

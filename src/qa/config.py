@@ -27,6 +27,9 @@ class Settings:
     threshold: float = -1.0  # least confidence of an answer; -1: the fitted one
     generations: int = 3  # of the index that are kept, to return to: `qa rollback`
     max_source_mb: int = 50  # a larger file is skipped with a reason
+    reader_seconds: int = 60  # to read one file; one that takes longer is skipped with a reason
+    reader_memory_mb: int = 2048  # address space of the process that reads
+    reader_characters: int = 20_000_000  # of one file's text, its structure counted
     host: str = "127.0.0.1"  # only this machine
     port: int = 8000
     threads: int = 4  # requests handled at once
@@ -108,6 +111,9 @@ def _check(settings: Settings) -> Settings:
         "threshold": (-1, 1),
         "generations": (1, 1000),
         "max_source_mb": (1, 2000),
+        "reader_seconds": (1, 3600),
+        "reader_memory_mb": (256, 1_000_000),
+        "reader_characters": (1000, 100_000_000),
         "port": (0, 65535),
         "threads": (1, 64),
     }

@@ -16,7 +16,8 @@ import pathspec
 
 from qa.config import Settings
 from qa.errors import IndexDamaged, IndexIncompatible, IndexMissing, SourceError
-from qa.readers import read
+from qa.readers import scanned
+from qa.readers.worker import Worker
 from qa.splitter import context, split
 from qa.stores import generation, local
 from qa.stores.local import LocalStore
@@ -27,7 +28,7 @@ from qa.types import Document, Encoder, Passage, SkippedSource, Vectors
 Progress = Callable[[str, int, int], None]
 
 #: Raised when the same text is split or encoded differently than before.
-SPLITTER_VERSION = 2
+SPLITTER_VERSION = 3
 _ENCODED_AT_ONCE = 64
 #: A file that was written to so shortly ago may be written to again without its times changing.
 _UNSURE_NS = 2_000_000_000
@@ -333,15 +334,23 @@ def _split_corpus(
     known = base.manifest.sources if base else {}
     parts = []
     skipped = [SkippedSource(_shown(entry.uri), entry.reason) for entry in corpus.skipped]
-    for number, (uri, file) in enumerate(corpus.files.items(), 1):
-        if base and known.get(uri) == file.sha256:
-            parts.append(base.part(uri))
-        else:
+    with Worker(settings) as worker:
+        for number, (uri, file) in enumerate(corpus.files.items(), 1):
             try:
-                parts.append(_part(read(uri, _read_file(uri, file.path)), window, encoder))
+                if base and known.get(uri) == file.sha256:
+                    part = base.part(uri)
+                else:
+                    document = worker.read(uri, _read_file(uri, file.path))
+                    part = _part(document, window, encoder)
             except SourceError as error:
                 skipped.append(SkippedSource(uri, error.reason))
-        progress("split", number, len(corpus.files))
+            else:
+                parts.append(part)
+                pages = scanned(part.document)
+                if pages:
+                    reason = f"in part: no text on page {', '.join(pages)}; it needs OCR"
+                    skipped.append(SkippedSource(uri, reason))
+            progress("split", number, len(corpus.files))
     return parts, sorted(skipped, key=lambda entry: entry.uri)
 
 

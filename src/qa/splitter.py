@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from qa.text import Markup, document_sentences, line_ends, strip
+from qa.text import Markup, Pages, Plain, document_sentences, line_ends, strip
 from qa.types import Document, Mark, Passage, Sentence, Span
 
 Count = Callable[[Sequence[str]], list[int]]
@@ -13,6 +14,7 @@ Count = Callable[[Sequence[str]], list[int]]
 #: A passage has at most this many characters for each word piece it may have: the tokenizer takes
 #: a long run without blanks as one piece.
 _CHARACTERS_PER_TOKEN = 8
+_BLACK = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class _Unit:
     tokens: int
     kind: str
     sentence: Sentence | None = None
+    page: int | None = None
 
 
 #: Word pieces that title and headings may take of a passage, and of a small window at most half.
@@ -57,8 +60,9 @@ def split(document: Document, window: int, count: Count) -> list[Passage]:
     2. Paragraphs that fit together stay together; one that does not fit is cut between sentences,
        a sentence that does not fit between words.
     3. A heading opens the passage that follows it, never stands alone.
-    4. Footnote definitions, comments and front matter get passages of their own.
-    5. Of a document without any text, the headings are the text.
+    4. A page is never mixed with the next, save by a paragraph that runs over its end.
+    5. Footnote definitions, comments and front matter get passages of their own.
+    6. Of a document without any text, the headings are the text.
 
     Every non-blank character of the document is in exactly one passage.
 
@@ -75,7 +79,8 @@ def split(document: Document, window: int, count: Count) -> list[Passage]:
     contexts = {path: context(document.title, path, window, count) for path in dict.fromkeys(paths)}
     taken = dict(zip(contexts, count(list(contexts.values())), strict=True))
     room = [window - taken[path] for path in paths]
-    units = list(_units(document, markup))
+    pages = Pages(document.marks)
+    units = [replace(unit, page=pages.at(unit.start)) for unit in _units(document, markup)]
     if all(unit.kind != "text" for unit in units):
         units = [replace(unit, kind="text") if unit.kind == "heading" else unit for unit in units]
         body = markup
@@ -97,7 +102,7 @@ def split(document: Document, window: int, count: Count) -> list[Passage]:
                 plain=body.plain(start, end).text,
                 section=paths[_section(group)],
                 line=lines.at(start),
-                page=None,
+                page=pages.at(start),
                 sentences=tuple(unit.sentence for unit in group if unit.sentence),
             )
         )
@@ -147,16 +152,18 @@ def _fit(units: list[_Unit], markup: Markup, room: list[int], count: Count) -> I
     plains = [
         markup.plain(unit.start, unit.end).text if unit.kind == "text" else "" for unit in units
     ]
-    for unit, plain, tokens in zip(units, plains, count(plains), strict=True):
+    # What is too long for a passage is not sized as a whole.
+    longest = max(room, default=0) * _CHARACTERS_PER_TOKEN
+    counts = count([plain if len(plain) <= longest else "" for plain in plains])
+    for unit, plain, tokens in zip(units, plains, counts, strict=True):
         capacity = room[unit.section]
         size = _size(plain, tokens)
         if size <= capacity:
             yield replace(unit, tokens=size)
             continue
-        for start, end in _cut(markup.text, (unit.start, unit.end), capacity, count):
+        for start, end, size in _cut(markup.plain(unit.start, unit.end), capacity, count):
             piece = markup.plain(start, end).text
             sentence = Sentence(start, end, piece) if unit.sentence and piece else None
-            size = _size(piece, count([piece])[0])
             yield replace(unit, start=start, end=end, tokens=size, sentence=sentence)
 
 
@@ -164,16 +171,47 @@ def _size(plain: str, tokens: int) -> int:
     return max(tokens, -(-len(plain) // _CHARACTERS_PER_TOKEN))
 
 
-def _cut(text: str, span: Span, capacity: int, count: Count) -> list[Span]:
-    """Cut a sentence that is longer than a passage at its words, or anywhere if it has none."""
-    from semantic_text_splitter import TextSplitter
+def _cut(plain: Plain, capacity: int, count: Count) -> Iterator[tuple[int, int, int]]:
+    """Cut a sentence that is longer than a passage at its words, or anywhere if it has none.
 
-    def size(piece: str) -> int:
-        return _size(piece, count([" ".join(piece.split())])[0])
+    Yield places in the document, with sizes. Every word is sized once, so that the time grows
+    with the length of the text alone.
+    """
+    most = capacity * _CHARACTERS_PER_TOKEN
+    words = [
+        (start, min(start + most, found.end()))
+        for found in _BLACK.finditer(plain.text)
+        for start in range(found.start(), found.end(), most)
+    ]
+    pieces: list[tuple[int, int, int]] = []
+    for start, end, tokens in _sized(plain.text, words, capacity, count):
+        first, _, filled = pieces[-1] if pieces else (0, 0, capacity)
+        fits = filled + tokens <= capacity and end - first <= most
+        if fits and plain.text[start - 1] == " ":
+            pieces[-1] = first, end, filled + tokens
+        else:
+            pieces.append((start, end, tokens))
+    reach = 0
+    for start, end, tokens in pieces:
+        place = max(reach, plain.offsets[start]), plain.offsets[end - 1] + 1
+        if place[0] < place[1]:  # not inside one piece of markup
+            yield *place, _size(plain.text[start:end], tokens)
+            reach = place[1]
 
-    start, end = span
-    pieces = TextSplitter.from_callback(size, capacity).chunk_indices(text[start:end])
-    return [(start + at, start + at + len(piece)) for at, piece in pieces]
+
+def _sized(
+    text: str, words: list[Span], capacity: int, count: Count
+) -> Iterator[tuple[int, int, int]]:
+    """Yield words with their word pieces; one that has too many is halved until it does not."""
+    distinct = list(dict.fromkeys(text[start:end] for start, end in words))
+    counts = dict(zip(distinct, count(distinct), strict=True))
+    for start, end in words:
+        tokens = counts[text[start:end]]
+        if tokens <= capacity or end - start == 1:
+            yield start, end, tokens
+            continue
+        middle = (start + end) // 2
+        yield from _sized(text, [(start, middle), (middle, end)], capacity, count)
 
 
 def _pack(units: list[_Unit], room: list[int]) -> Iterator[list[_Unit]]:
@@ -185,7 +223,8 @@ def _pack(units: list[_Unit], room: list[int]) -> Iterator[list[_Unit]]:
     for index, (unit, following) in enumerate(zip(units, _following(units), strict=True)):
         trailing = unit.kind == "heading" and index > last
         capacity = room[_section(group)] if body else 0
-        if body and not trailing and _breaks(body, unit, filled, following, capacity):
+        turned = bool(group) and unit.page != group[0].page
+        if body and not trailing and _breaks(body, unit, filled, following, capacity, turned):
             yield group
             group, body, filled = [], None, 0
         group.append(unit)
@@ -207,14 +246,18 @@ def _following(units: list[_Unit]) -> list[int]:
     return sizes[::-1]
 
 
-def _breaks(body: _Unit, unit: _Unit, filled: int, following: int, capacity: int) -> bool:
-    """Tell whether a unit opens a new passage."""
+def _breaks(
+    body: _Unit, unit: _Unit, filled: int, following: int, capacity: int, turned: bool
+) -> bool:
+    """Tell whether a unit opens a new passage; `turned` says that it is on another page."""
     if unit.kind == "heading" or (unit.kind == "hidden") != (body.kind == "hidden"):
         return True
     if filled + unit.tokens > capacity:
         return True
-    if unit.paragraph == body.paragraph or unit.kind == "hidden":
+    if unit.paragraph == body.paragraph:
         return False
+    if turned or unit.kind == "hidden":
+        return turned
     # A paragraph that fits a passage is not begun in one where it does not fit.
     return filled + following > capacity >= following
 

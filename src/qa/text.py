@@ -30,7 +30,8 @@ FUNCTION_WORDS = frozenset(
 
 _INITIALS = re.compile(r"\b(?:[^\W\d_]\.){2,}")
 _SPACE = re.compile(r"\s+")
-_RUN = re.compile(r"\s+|\S+")
+#: White space that is not one blank as it stands.
+_UNEVEN = re.compile(r"\s{2,}|[^\S ]")
 _WORD = re.compile(r"\w")
 #: How far sentencex looks at once; a longer block is cut at white space near it.
 _SENTENCE_WINDOW = 20_000
@@ -107,6 +108,44 @@ def matches(text: str, wanted: Iterable[str]) -> tuple[Span, ...]:
     return tuple((term.start, term.end) for term in terms(text) if term.text in stems)
 
 
+class _Folded:
+    """A plain text that grows, piece by piece, without two blanks in a row."""
+
+    def __init__(self) -> None:
+        self._runs: list[str] = []
+        self._offsets: list[Sequence[int]] = []
+
+    def add(self, text: str, place: int, step: int) -> None:
+        """Take a text in which white space is single blanks; `place` is where it stands."""
+        if text.startswith(" ") and (not self._runs or self._runs[-1].endswith(" ")):
+            text, place = text[1:], place + step
+        if text:
+            self._runs.append(text)
+            self._offsets.append(range(place, place + len(text)) if step else [place] * len(text))
+
+    def plain(self) -> Plain:
+        """Return what was taken, without a blank at its end."""
+        text = "".join(self._runs)
+        if len(self._offsets) == 1:  # the usual case, in which millions need not be listed
+            offsets = self._offsets[0]
+        else:
+            offsets = [place for run in self._offsets for place in run]
+        return Plain(text[:-1], offsets[:-1]) if text.endswith(" ") else Plain(text, offsets)
+
+
+class Pages:
+    """The pages of a document, ready for questions about any offset."""
+
+    def __init__(self, marks: Iterable[Mark]) -> None:
+        self._pages = [mark for mark in marks if mark.kind == "page" and mark.start < mark.end]
+        self._starts = [mark.start for mark in self._pages]
+
+    def at(self, offset: int) -> int | None:
+        """Return the 1-based page on which an offset lies, None where there are no pages."""
+        index = bisect_right(self._starts, offset) - 1
+        return self._pages[max(0, index)].level if self._pages else None
+
+
 class Markup:
     """A text with the marks that change how it reads, ready for questions about any span."""
 
@@ -117,21 +156,15 @@ class Markup:
 
     def plain(self, start: int, end: int) -> Plain:
         """Return the span as people see it, every run of white space as one blank."""
-        runs: list[str] = []
-        offsets: list[int] = []
+        folded = _Folded()
         for text, at, step in self._seen(start, end):
-            for run in _RUN.finditer(text):
-                place, length = at + run.start() * step, len(run[0])
-                if not run[0].isspace():
-                    runs.append(run[0])
-                    offsets.extend(range(place, place + length) if step else [place] * length)
-                elif runs and runs[-1] != " ":
-                    runs.append(" ")
-                    offsets.append(place)
-        if runs and runs[-1] == " ":
-            runs.pop()
-            offsets.pop()
-        return Plain("".join(runs), offsets)
+            reach = 0
+            for gap in _UNEVEN.finditer(text):
+                folded.add(text[reach : gap.start()], at + reach * step, step)
+                folded.add(" ", at + gap.start() * step, step)
+                reach = gap.end()
+            folded.add(text[reach:], at + reach * step, step)
+        return folded.plain()
 
     def _seen(self, start: int, end: int) -> Iterator[tuple[str, int, int]]:
         """Yield what a span shows: a text, its offset, and how that grows with each character."""
@@ -140,10 +173,11 @@ class Markup:
             mark = self.removed[index]
             if mark.start >= end:
                 break
-            if mark.end <= position:
+            if mark.end <= position and mark.start < position:
                 continue
-            if mark.start >= position:
+            if mark.start > position:
                 yield self.text[position : mark.start], position, 1
+            if mark.start >= position and mark.label:
                 yield mark.label, mark.start, 0
             position = mark.end
         if position < end:

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Vectors = NDArray[np.float32]
+#: Not evaluated, so that the process that reads files needs no numpy.
+Vectors: TypeAlias = "NDArray[np.float32]"
 Span = tuple[int, int]
 
 MarkKind = Literal[
     "heading",  # label: its text; level: 1 is the outermost
     "block",  # a paragraph, list item or table cell: sentences never cross its border
     "row",  # a table row
-    "page",  # label: the printed page number
+    "page",  # label: the printed page number; level: 1-based; empty where it needs OCR
+    "line",  # a line of a page; label: its box "x0 y0 x1 y1" in points, origin bottom left
     "syntax",  # markup; label: the characters that people see in its place
     "footnote",  # a footnote mark; label: the text of the footnote
     "hidden",  # never an answer: front matter, comments, footnote definitions
@@ -41,7 +44,11 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A source as text. `text` is the decoded file, character for character."""
+    """A source as text, of which every offset is an index.
+
+    Of a text file it is the decoded file, character for character; of other formats, what their
+    reader extracts.
+    """
 
     uri: str
     title: str
@@ -79,6 +86,7 @@ class Passage:
     section: tuple[str, ...]
     #: 1-based line of `start`
     line: int
+    #: 1-based page of `start`, None where there are none
     page: int | None
     sentences: tuple[Sentence, ...]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from qa.errors import UnsupportedFormat
-from qa.readers import markdown, plain
+from qa.readers import docx, epub, html, markdown, odt, pdf, plain, pptx, rtf, source, table, xlsx
 from qa.types import Document
 
 Reader = Callable[[str, bytes], Document]
@@ -15,6 +15,22 @@ READERS: dict[str, Reader] = {
     ".md": markdown.read,
     ".markdown": markdown.read,
     ".txt": plain.read,
+    ".pdf": pdf.read,
+    ".html": html.read,
+    ".htm": html.read,
+    ".xhtml": html.read,
+    ".docx": docx.read,
+    ".odt": odt.read,
+    ".rtf": rtf.read,
+    ".epub": epub.read,
+    ".pptx": pptx.read,
+    ".xlsx": xlsx.read,
+    ".csv": table.read,
+    ".tsv": table.read,
+    ".json": source.read_lines,
+    ".jsonl": source.read_lines,
+    ".ndjson": source.read_lines,
+    **dict.fromkeys(source.SUFFIXES, source.read),
 }
 
 
@@ -29,3 +45,8 @@ def read(uri: str, data: bytes) -> Document:
     if reader is None:
         raise UnsupportedFormat(uri, f"no reader for {suffix or 'a file without a suffix'}")
     return reader(uri, data)
+
+
+def scanned(document: Document) -> list[str]:
+    """Return the labels of the pages that are pictures, of which no text could be read."""
+    return [mark.label for mark in document.marks if mark.kind == "page" and mark.start == mark.end]

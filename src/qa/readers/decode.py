@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 
 from qa.errors import UnreadableSource
+from qa.readers.signature import looks_like
 
 
 def decode(uri: str, data: bytes) -> str:
@@ -16,6 +17,9 @@ def decode(uri: str, data: bytes) -> str:
     try:
         text = data.decode("utf-16") if utf16 else data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
+        looks = looks_like(data)
+        if looks not in ("text", "something else"):
+            raise UnreadableSource(uri, f"it looks like {looks}, not text") from error
         name = "UTF-16" if utf16 else "UTF-8"
         raise UnreadableSource(
             uri, f"not {name}: {error.reason} at byte {error.start}; save it as UTF-8"
