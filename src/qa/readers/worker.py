@@ -42,6 +42,10 @@ class _Broken(Exception):
     """The process has to be started anew; the reason is why."""
 
 
+class _Late(_Broken):
+    """It had to be ended."""
+
+
 @dataclass(slots=True)
 class _Child:
     process: subprocess.Popen[bytes]
@@ -88,13 +92,9 @@ class Worker:
             return self._ask(uri, data)
         except _Broken as error:
             self.close()
-            # What came before may have used up its memory.
-            if not used or error.args == (self._late(),):
-                raise UnreadableSource(uri, str(error)) from error
-        try:
-            return self._ask(uri, data)
-        except _Broken as error:
-            self.close()
+            # Unless what came before has used up its memory, a new process does no better.
+            if used and not isinstance(error, _Late):
+                return self.read(uri, data)
             raise UnreadableSource(uri, str(error)) from error
 
     def _ask(self, uri: str, data: bytes) -> Document:
@@ -104,7 +104,10 @@ class Worker:
         try:
             return _document(uri, self._exchange(child, uri, data))
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
-            raise _Broken(self._late() if child.late else _crash(child)) from error
+            if child.late:
+                limit = f"took more than {self._settings.reader_seconds} s"
+                raise _Late(limit) from error
+            raise _Broken(_crash(child)) from error
         finally:
             child.deadline = None
 
@@ -119,9 +122,6 @@ class Worker:
         if reply.get("memory"):
             raise _Broken(f"needs more than {self._settings.reader_memory_mb} MB of memory")
         return reply
-
-    def _late(self) -> str:
-        return f"took more than {self._settings.reader_seconds} s"
 
 
 def _watch(child: _Child) -> None:
