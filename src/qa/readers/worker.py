@@ -18,11 +18,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
-from qa.config import Settings
 from qa.errors import SourceError, UnreadableSource, UnsupportedFormat
 from qa.types import Document, Mark
+
+if TYPE_CHECKING:
+    from qa.config import Settings
 
 _LENGTH = struct.Struct(">Q")
 #: An answer has at most this many bytes for each character allowed, marks included.
