@@ -22,7 +22,7 @@ MarkKind = Literal[
     "heading",  # label: its text; level: 1 is the outermost
     "block",  # a paragraph, list item or table cell: sentences never cross its border
     "row",  # a table row
-    "page",  # label: the printed page number; level: 1-based; empty where it needs OCR
+    "page",  # label: the printed page number; level: 1-based; without text where it needs OCR
     "line",  # a line of a page; label: its box "x0 y0 x1 y1" in points, origin bottom left
     "syntax",  # markup; label: the characters that people see in its place
     "footnote",  # a footnote mark; label: the text of the footnote

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,11 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="limits are those of 
 @pytest.fixture
 def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     """A worker that has a reader for Python programs, which it runs."""
+    # Its limit on time is never reached, on a machine that is busy with other things neither.
     (tmp_path / "sitecustomize.py").write_text(HOSTILE)
     paths = [str(tmp_path), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
-    with Worker(Settings(reader_seconds=2, reader_memory_mb=512)) as worker:
+    with Worker(Settings(reader_memory_mb=512)) as worker:
         yield worker
 
 
@@ -99,9 +101,11 @@ def test_too_much_text_is_refused() -> None:
 
 
 def test_a_slow_file_is_ended(evil: Worker) -> None:
+    evil._settings = replace(evil._settings, reader_seconds=1)
     began = time.monotonic()
-    assert reason(evil, "time.sleep(60)") == "took more than 2 s"
-    assert time.monotonic() - began < 10
+    assert reason(evil, "time.sleep(600)") == "took more than 1 s"
+    assert time.monotonic() - began < 60
+    evil._settings = Settings()
     assert evil.read("a.txt", b"One.").text == "One."
 
 

@@ -13,6 +13,7 @@ from qa.readers.plain import file_title
 from qa.types import Document, Mark, MarkKind, Span
 
 _DAY = re.compile(r"(?<!\d)((?:19|20)\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 #: Titles that programs write for themselves.
 _EMPTY_TITLE = re.compile(
     r"(?:microsoft (?:word|powerpoint|excel)\b|(?:untitled|title|powerpoint presentation"
@@ -109,15 +110,22 @@ def cell_label(name: str, number: int) -> str:
 
 
 def is_header(cells: Sequence[str]) -> bool:
-    """Tell whether the first row of a table names its columns: different words, no numbers."""
+    """Tell whether the first row of a table names its columns: different words, no numbers.
+
+    Two years and more are names, too, and the first column may have none.
+    """
     names = [cell.strip().casefold() for cell in cells]
     while names and not names[-1]:
         names.pop()
+    years = sum(bool(_YEAR.fullmatch(name)) for name in names)
+    words = [name for name in names if years < 2 or not _YEAR.fullmatch(name)]
+    if years > 1 and words[:1] == [""]:
+        words = words[1:]
     return (
         len(names) > 1
         and len(set(names)) == len(names)
-        and all(any(map(str.isalpha, name)) and len(name) <= 80 for name in names)
-        and not any(name[0].isdigit() for name in names)
+        and all(any(map(str.isalpha, name)) and len(name) <= 80 for name in words)
+        and not any(name[0].isdigit() for name in words)
     )
 
 

@@ -18,11 +18,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
-from qa.config import Settings
 from qa.errors import SourceError, UnreadableSource, UnsupportedFormat
 from qa.types import Document, Mark
+
+if TYPE_CHECKING:
+    from qa.config import Settings
 
 _LENGTH = struct.Struct(">Q")
 #: An answer has at most this many bytes for each character allowed, marks included.
@@ -40,6 +42,10 @@ _FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn"
 
 class _Broken(Exception):
     """The process has to be started anew; the reason is why."""
+
+
+class _Late(_Broken):
+    """It had to be ended."""
 
 
 @dataclass(slots=True)
@@ -88,13 +94,9 @@ class Worker:
             return self._ask(uri, data)
         except _Broken as error:
             self.close()
-            # What came before may have used up its memory.
-            if not used or error.args == (self._late(),):
-                raise UnreadableSource(uri, str(error)) from error
-        try:
-            return self._ask(uri, data)
-        except _Broken as error:
-            self.close()
+            # Unless what came before has used up its memory, a new process does no better.
+            if used and not isinstance(error, _Late):
+                return self.read(uri, data)
             raise UnreadableSource(uri, str(error)) from error
 
     def _ask(self, uri: str, data: bytes) -> Document:
@@ -104,7 +106,10 @@ class Worker:
         try:
             return _document(uri, self._exchange(child, uri, data))
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
-            raise _Broken(self._late() if child.late else _crash(child)) from error
+            if child.late:
+                limit = f"took more than {self._settings.reader_seconds} s"
+                raise _Late(limit) from error
+            raise _Broken(_crash(child)) from error
         finally:
             child.deadline = None
 
@@ -119,9 +124,6 @@ class Worker:
         if reply.get("memory"):
             raise _Broken(f"needs more than {self._settings.reader_memory_mb} MB of memory")
         return reply
-
-    def _late(self) -> str:
-        return f"took more than {self._settings.reader_seconds} s"
 
 
 def _watch(child: _Child) -> None:
