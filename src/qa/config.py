@@ -24,7 +24,9 @@ class Settings:
     passage_tokens: int = 256  # word pieces a passage with title and headings: the model's window
     dense_weight: float = 0.5  # of meaning against words in the fused score; see README, "Measured"
     candidates: int = 50  # passages that each channel is asked for
+    selector: str = "built-in"  # reads sentences; "none": similarity alone; or any cross-encoder
     threshold: float = -1.0  # least confidence of an answer; -1: the fitted one
+    calibration: Path = Path("calibration.json")  # your own fit, used when it is there
     max_source_mb: int = 50  # a larger file is skipped with a reason
     host: str = "127.0.0.1"  # only this machine
     port: int = 8000
@@ -47,6 +49,7 @@ class Settings:
             raise ConfigError("--config", str(file), "an existing file")
         chosen = file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
         if chosen:
+            settings = replace(settings, calibration=chosen.parent / settings.calibration)
             settings = _merge(settings, _read(chosen), str(chosen), chosen.parent)
         from_environ = {
             key[3:].lower(): value for key, value in environ.items() if key.startswith("QA_")
