@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve index test check format bench screenshots clean
+.PHONY: serve index test check format bench eval screenshots clean
 
 serve: $(VENV)/.installed
 	$(BIN)/qa index
@@ -27,7 +27,11 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python -m benchmarks.speed
+
+# EVAL_DATA: a folder with the question sets; without it only the shipped corpus is measured.
+eval: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.quality $(EVAL_DATA) $(EVAL_ARGS)
 
 screenshots: $(VENV)/.dev
 	SCREENSHOTS=docs $(BIN)/python -m pytest -q tests/app/test_browser.py -k "opens_its_source or shows_what_is_near"

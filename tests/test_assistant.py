@@ -15,6 +15,7 @@ import pytest
 import qa.assistant
 from fakes import CORPUS, FakeEncoder, fill
 from qa.assistant import Assistant, Live
+from qa.calibration import open_calibration
 from qa.config import Settings
 from qa.errors import (
     IndexDamaged,
@@ -25,7 +26,7 @@ from qa.errors import (
     UnknownSource,
 )
 from qa.ingest import build
-from qa.selector import calibration
+from qa.scorer import SimilarityScorer
 from qa.stores import generation
 from qa.stores.local import LocalStore
 
@@ -35,7 +36,8 @@ BUDGET = "How large did the US Treasury estimate targeted sanctions to be by mid
 @pytest.fixture
 def assistant(indexed: Settings, fake: FakeEncoder) -> Iterator[Assistant]:
     """An assistant over the small corpus that answers whatever its confidence."""
-    found = Assistant(LocalStore.open(indexed.index), fake, replace(indexed, threshold=0.0))
+    settings = replace(indexed, threshold=0.0)
+    found = Assistant(LocalStore.open(indexed.index), fake, SimilarityScorer(fake), settings)
     yield found
     found.store.close()
 
@@ -87,7 +89,7 @@ def test_the_article_answers(article: Assistant, article_index: Settings) -> Non
 def test_what_the_article_does_not_say_is_refused(article: Assistant, question: str) -> None:
     reply = article.ask(question)
     assert (reply.answered, reply.answer, reply.citations) == (False, (), ())
-    assert reply.confidence < calibration().threshold
+    assert reply.confidence < article.threshold
     assert len(reply.passages) == 5
     assert {passage.uri for passage in reply.passages} == {"russia-us-relations-2025.txt"}
 
@@ -101,7 +103,7 @@ def test_the_same_question_has_the_same_answer(article: Assistant, article_index
 def test_threads_share_an_assistant(article: Assistant) -> None:
     questions = [BUDGET, "Who won the 2018 World Cup?", "Where do backchannel talks take place?"]
     expected = [replace(article.ask(question), took_ms=0) for question in questions]
-    shared = Assistant(article.store, article.encoder, Settings())  # has seen no sentence yet
+    shared = Assistant(article.store, article.encoder, article.scorer, Settings())
     with ThreadPoolExecutor(4) as pool:
         replies = list(pool.map(shared.ask, questions * 5))
     assert [replace(reply, took_ms=0) for reply in replies] == expected * 5
@@ -148,14 +150,14 @@ def test_the_threshold_decides(
     indexed: Settings, fake: FakeEncoder, threshold: float, answered: bool
 ) -> None:
     settings = replace(indexed, threshold=threshold)
-    reply = Assistant(LocalStore.open(indexed.index), fake, settings).ask("Is gold a metal?")
+    reply = Assistant.open(settings=settings, encoder=fake).ask("Is gold a metal?")
     assert reply.answered is answered
     assert bool(reply.answer) is answered
 
 
 def test_the_fitted_threshold_is_the_default(indexed: Settings, fake: FakeEncoder) -> None:
-    found = Assistant(LocalStore.open(indexed.index), fake, indexed)
-    assert found.threshold == calibration().threshold
+    found = Assistant.open(settings=indexed, encoder=fake)
+    assert found.threshold == open_calibration("none", indexed.calibration).threshold
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,12 @@ import pytest
 
 import qa.errors
 from fakes import ARTICLE, CORPUS, fill
+from qa.assistant import Assistant
 from qa.cli import EXIT_CODES, main
 from qa.config import Settings
 from qa.errors import QAError
 from qa.stores import generation
+from qa.stores.local import LocalStore
 
 ANSWERED = "How large did the US Treasury estimate targeted sanctions to be by mid-2024?"
 REFUSED = "Who won the 2018 World Cup?"
@@ -211,6 +213,26 @@ def test_eval(article_index: Settings, tmp_path: Path, capsys: pytest.CaptureFix
     questions.write_text("nonsense")
     assert run(article_index, "eval", str(questions)) == 4
     assert "line 1: expected" in capsys.readouterr().err
+
+
+def test_a_fit_is_kept_and_used(
+    article_index: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    passages = LocalStore.open(article_index.index).passages(range(6))
+    known = [sentence.plain for passage in passages for sentence in passage.sentences][:25]
+    asked = [{"question": f"Is it so that {text}?", "answers": [text]} for text in known]
+    asked += [{"question": f"How is bread {number} baked?", "answers": []} for number in range(25)]
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text("\n".join(map(json.dumps, asked)))
+    assert run(article_index, "eval", str(questions), "--fit") == 0
+    assert "Wrote calibration.json; it is used from now on." in capsys.readouterr().out
+    fit = json.loads(Path("calibration.json").read_text(encoding="utf-8"))
+    assert (fit["selector"], fit["questions"]) == ("built-in", 25)
+    assert Assistant.open(settings=article_index).threshold == fit["threshold"]
+    Path("calibration.json").write_text("{}")
+    assert run(article_index, "ask", ANSWERED) == 4
+    assert "fit it again (qa eval FILE --fit) or delete it" in capsys.readouterr().err
+    assert run(article_index, "eval", str(questions), "--fit") == 0
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,10 +18,12 @@ def by_name(settings: Settings) -> dict[str, Check]:
 
 def test_everything_is_sound(article_index: Settings) -> None:
     found = by_name(article_index)
-    assert list(found) == ["python", *PACKAGES, *EXPORT_PACKAGES, "model", "corpus", "index"]
+    names = ["python", *PACKAGES, *EXPORT_PACKAGES, "model", "selector", "corpus", "index"]
+    assert list(found) == names
     assert [check.name for check in found.values() if not check.sound] == []
     assert found["openvino"].finding == metadata.version("openvino")
     assert found["model"].finding == "all-MiniLM-L6-v2, exported"
+    assert found["selector"].finding.startswith("built-in, threshold 0.")
     assert found["index"].finding.endswith("1 sources, 6 passages, every checksum right")
 
 
@@ -57,3 +60,21 @@ def test_what_is_missing_is_named(
     assert found["no-such-package"].finding == "not installed: pip install no-such-package"
     assert "'no-such/model' cannot be used" in found["model"].finding
     assert found["corpus"].finding == f"{tmp_path / 'gone'} is no folder; name it with --corpus"
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        ({"selector": "none"}, "none: sentences are chosen by similarity alone"),
+        ({"selector": "no-such/model"}, "model 'no-such/model' cannot be used"),
+        ({"selector": "built-in", "calibration": Path("own.json")}, "own.json: not a fit"),
+    ],
+)
+def test_the_selector(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], finding: str
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    Path("own.json").write_text("{}", encoding="utf-8")
+    found = by_name(replace(settings, **change))["selector"]
+    assert found.sound is (change["selector"] == "none")
+    assert found.finding.startswith(finding)

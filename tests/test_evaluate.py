@@ -16,17 +16,24 @@ from fakes import CORPUS, FakeEncoder, fill
 from qa.config import Settings
 from qa.errors import QuestionFileError
 from qa.evaluate import (
+    GOLD,
+    TOPIC,
     Outcome,
     Question,
     auroc,
+    calibration_measures,
     discounted_gain,
     evaluate,
     false_answers,
+    fit_calibration,
     hit_rate,
     judge,
     measures,
     read_questions,
     reciprocal_rank,
+    reliability,
+    sample,
+    without,
 )
 from qa.ingest import build
 from qa.types import Answer, Citation, Location, RankedPassage
@@ -333,12 +340,12 @@ def test_measures() -> None:
         Outcome(yes, 0, False, False, False, 0.3, 3.0),
         Outcome(no, 0, False, False, True, 0.5, 4.0),
     ]
-    found = measures(outcomes, [Outcome(no, 0, False, False, False, 0.1, 9.0)])
+    found = measures(outcomes, {"gone": [Outcome(no, 0, False, False, False, 0.35, 9.0)]})
     groups = found.pop("groups")
     assert found == {
         "questions": 4,
         "answerable": 3,
-        "unanswerable": 2,
+        "unanswerable": 1,
         "passage hit@1": 0.3333,
         "passage hit@5": 0.6667,
         "passage hit@10": 0.6667,
@@ -347,12 +354,16 @@ def test_measures() -> None:
         "answer-sentence hit": 0.6667,
         "every part, where there are several": 0.0,
         "answered, of the answerable": 0.6667,
-        "answered, of the unanswerable": 0.5,
-        # .9 and .8 beat both, .3 beats .1: 5 of 6
-        "refusal AUROC": 0.8333,
-        # all three are answered at .3, which one of two reaches
-        "false answers at 95% answered": 0.5,
+        "answered, of the unanswerable": 1.0,
+        # .9 and .8 beat .5, .3 does not
+        "refusal AUROC": 0.6667,
+        # all three are answered at .3, which .5 reaches
+        "false answers at 95% answered": 1.0,
         "ms per question, median": 2.5,
+        "gone: refusal AUROC": 0.6667,
+        "gone: false answers at 95% answered": 1.0,
+        "gone: false answers at 90% answered": 1.0,
+        "gone: answered": 0.0,
     }
     assert [(name, values["questions"]) for name, values in groups.items()] == [("a", 1), ("b", 3)]
     assert groups["a"]["passage hit@1"] is None
@@ -381,7 +392,8 @@ def test_a_file_that_brings_its_corpus(
         folder,
         lambda phase, done, total: told.append((phase, done, total)),
     )
-    assert (found["questions"], found["answerable"], found["unanswerable"]) == (3, 3, 3)
+    assert (found["questions"], found["answerable"], found["unanswerable"]) == (3, 3, 0)
+    assert found["topic removed: answered"] == found["gold source removed: answered"] == 1.0
     assert found["passage hit@1"] == found["passage MRR@10"] == found["passage nDCG@10"] == 1.0
     assert found["answer-sentence hit"] == 1.0
     assert told[-1] == ("ask", 3, 3)
@@ -422,4 +434,79 @@ def test_xquad(exported: Path, tmp_path: Path) -> None:
     assert found["questions"] == 1190
     assert found["passage hit@1"] >= 0.952
     assert found["passage MRR@10"] >= 0.97
-    assert found["refusal AUROC"] >= 0.99
+    assert found["topic removed: refusal AUROC"] >= 0.99
+
+
+# fitting
+
+
+def test_reliability() -> None:
+    table = reliability(
+        [0.05, 0.05, 0.95, 1.0, 0.31], [False, True, True, True, False], [1, 3, 1, 1, 2]
+    )
+    assert table == [
+        {"from": 0.0, "questions": 2, "predicted": 0.05, "observed": 0.75},
+        {"from": 0.3, "questions": 1, "predicted": 0.31, "observed": 0.0},
+        {"from": 0.9, "questions": 2, "predicted": 0.975, "observed": 1.0},
+    ]
+
+
+def test_what_answers_is_taken_away_in_two_ways(
+    settings: Settings, tmp_path: Path, faked: FakeEncoder
+) -> None:
+    fill(settings.corpus, {"a/1.txt": "Gold.", "a/2.txt": "Lead.", "b.txt": "Tin."})
+    build(settings, faked)
+    assistant = qa.assistant.Assistant.open(settings=settings)
+    asked = Question("Gold?", ("Gold",), "a/1.txt", topic=("a/1.txt", "a/2.txt"))
+    assert dict(without(asked, assistant)) == {
+        TOPIC: ["b.txt"],
+        GOLD: ["a/2.txt", "b.txt"],
+    }
+    assert dict(without(replace(asked, topic=()), assistant)) == {GOLD: ["a/2.txt", "b.txt"]}
+    both = replace(asked, topic=(), parts=(Question("Gold?", ("Lead",), "a/2.txt"),))
+    assert dict(without(both, assistant)) == {GOLD: ["b.txt"]}
+    assert dict(without(Question("Gold?", ("Gold",)), assistant)) == {}
+    assert dict(without(Question("Gold?", ("Gold",), "gone.txt"), assistant)) == {}
+    kinds = [(item.kind, item.answerable) for item in sample(asked, assistant)]
+    assert kinds == [("", True), (TOPIC, False), (GOLD, False)]
+
+
+def test_a_fit_on_ones_own_questions(
+    settings: Settings, tmp_path: Path, faked: FakeEncoder
+) -> None:
+    metals = [f"metal{number}" for number in range(40)]
+    fill(settings.corpus, {f"{name}.txt": f"The {name} melts at 9 degrees." for name in metals})
+    build(settings, faked)
+    lines = [
+        {"question": f"When does {name} melt?", "answers": ["9 degrees"], "uri": f"{name}.txt"}
+        for name in metals
+    ]
+    path = write(tmp_path, "q.jsonl", "\n".join(map(json.dumps, lines)))
+    kind, fitted, measured = fit_calibration(path, settings, tmp_path)
+    assert kind == "none"
+    assert 0 < fitted.threshold < 1
+    assert measured["answerable"] == 40
+    assert measured[f"{GOLD}: refusal AUROC"] > 0.99
+    assert [row["questions"] for row in measured["reliability"]][-1] >= 30
+
+
+def test_too_few_questions_for_a_fit(
+    settings: Settings, tmp_path: Path, faked: FakeEncoder
+) -> None:
+    fill(settings.corpus, CORPUS)
+    build(settings, faked)
+    path = write(tmp_path, "q.jsonl", '{"question": "Who?", "answers": []}')
+    with pytest.raises(QuestionFileError, match="0 questions that the sources answer and 1 that"):
+        fit_calibration(path, settings, tmp_path)
+
+
+def test_calibration_measures_tell_the_kinds_apart() -> None:
+    def item(kind: str, answerable: bool) -> qa.evaluate.Sample:
+        return qa.evaluate.Sample("g", kind, answerable, ())
+
+    samples = [item("", True), item("", True), item("", False), item(GOLD, False)]
+    found = calibration_measures(samples, [0.9, 0.6, 0.1, 0.7])
+    assert found["answerable"] == 2
+    assert found["unanswerable: refusal AUROC"] == 1.0
+    assert found[f"{GOLD}: refusal AUROC"] == 0.5
+    assert found[f"{GOLD}: false answers at 90% answered"] == 1.0

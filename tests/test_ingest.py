@@ -129,7 +129,7 @@ def test_the_same_corpus_gives_the_same_answers(tmp_path: Path, fake: FakeEncode
         settings = Settings(corpus=tmp_path / name, index=tmp_path / f"{name}-index", threshold=0)
         fill(settings.corpus, dict(sorted(CORPUS.items(), reverse=name == "two")))
         build(settings, fake, now=datetime(2025, 1, 1, tzinfo=UTC))
-        assistant = Assistant(LocalStore.open(settings.index), fake, settings)
+        assistant = Assistant.open(settings=settings, encoder=fake)
         reply = assistant.ask("Where does the Danube rise?", limit=50)
         answers.append(replace(reply, generation="", took_ms=0))
     assert answers[0] == answers[1]
@@ -150,7 +150,7 @@ def test_an_empty_corpus_is_indexed_and_answers_nothing(
 ) -> None:
     report = build(settings, fake)
     assert (report.sources, report.passages["total"]) == (COUNTS, 0)
-    reply = Assistant(LocalStore.open(settings.index), fake, settings).ask("Is it?")
+    reply = Assistant.open(settings=settings, encoder=fake).ask("Is it?")
     assert (reply.answered, reply.passages) == (False, ())
 
 

@@ -1,23 +1,13 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from fakes import FakeEncoder, fill
 from qa.config import Settings
 from qa.ingest import build
 from qa.retrieve import retrieve
-from qa.selector import (
-    DEPTH,
-    FEATURES,
-    Selection,
-    Selector,
-    calibration,
-    confidence,
-    coverage,
-    features,
-)
+from qa.scorer import SimilarityScorer
+from qa.selector import FEATURES, Selection, Selector, coverage, features
 from qa.stores.local import LocalStore
 from qa.types import Candidate, Hit, Passage, Sentence
 
@@ -26,7 +16,7 @@ def select(settings: Settings, selector: Selector, fake: FakeEncoder, question: 
     store = LocalStore.open(settings.index)
     (vector,) = fake.encode([question])
     hits = retrieve(store, question, vector, dense_weight=0.5, candidates=50)
-    return selector.select(store, question, vector, hits)
+    return selector.select(store, question, hits)
 
 
 @pytest.mark.parametrize(
@@ -40,67 +30,29 @@ def select(settings: Settings, selector: Selector, fake: FakeEncoder, question: 
 def test_the_sentence_that_answers_is_first(
     indexed: Settings, fake: FakeEncoder, question: str, sentence: str
 ) -> None:
-    found = select(indexed, Selector(fake), fake, question)
+    found = select(indexed, Selector(SimilarityScorer(fake)), fake, question)
     assert found.candidates[0].sentence.plain == sentence
     scores = [candidate.score for candidate in found.candidates]
     assert scores == sorted(scores, reverse=True)
     assert len(found.features) == len(FEATURES)
-    assert found.confidence == confidence(found.features)
 
 
-def test_a_question_on_the_matter_is_the_more_probable(
-    indexed: Settings, fake: FakeEncoder
+@pytest.mark.parametrize(
+    ("depth", "characters", "read"), [(3, 1000, 3), (20, 32, 2), (20, 1, 1), (20, 10_000, 8)]
+)
+def test_only_the_best_passages_are_read(
+    settings: Settings, fake: FakeEncoder, depth: int, characters: int, read: int
 ) -> None:
-    selector = Selector(fake)
-    on, off = (
-        select(indexed, selector, fake, question).confidence
-        for question in ("Where does the Danube rise?", "Who painted zebras yesterday?")
-    )
-    assert on > off
-
-
-def test_only_the_best_passages_are_read(settings: Settings, fake: FakeEncoder) -> None:
-    fill(settings.corpus, {f"{number}.txt": f"Gold {number} melts." for number in range(DEPTH + 3)})
-    build(settings, fake)
-    found = select(settings, Selector(fake), fake, "Does gold melt?")
-    assert len(found.candidates) == DEPTH
-
-
-def test_a_passage_is_encoded_once(indexed: Settings, fake: FakeEncoder) -> None:
-    selector = Selector(fake)
-    first = select(indexed, selector, fake, "Where does the Danube rise?")
-    fake.encoded.clear()
-    assert select(indexed, selector, fake, "Where does the Danube rise?") == first
-    assert fake.encoded == ["Where does the Danube rise?"]
-
-
-def test_vectors_that_do_not_fit_are_forgotten_and_made_again(
-    settings: Settings, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("qa.selector._KEPT_SENTENCES", 1)
-    fill(settings.corpus, {"a.txt": "Gold melts.", "b.txt": "Lead melts."})
-    build(settings, fake)
-    selector = Selector(fake)
-    first = select(settings, selector, fake, "Does gold melt?")
-    assert select(settings, selector, fake, "Does gold melt?") == first
-    assert not selector.learn(LocalStore.open(settings.index).passages([0, 1]))
-
-
-def test_what_was_learned_ahead_is_not_encoded_when_asked(
-    indexed: Settings, fake: FakeEncoder
-) -> None:
-    selector = Selector(fake)
-    store = LocalStore.open(indexed.index)
-    assert selector.learn(store.passages(range(store.manifest.counts["passages"])))
-    fake.encoded.clear()
-    select(indexed, selector, fake, "Where does the Danube rise?")
-    assert fake.encoded == ["Where does the Danube rise?"]
+    fill(settings.corpus, {f"{number}.txt": f"Gold {number} melts." for number in range(8)})
+    build(settings, fake)  # passages of 13 characters
+    selector = Selector(SimilarityScorer(fake), depth, characters)
+    found = select(settings, selector, fake, "Does gold melt?")
+    assert len(found.candidates) == read
 
 
 def test_nothing_found(indexed: Settings, fake: FakeEncoder) -> None:
     store = LocalStore.open(indexed.index)
-    (vector,) = fake.encode(["Why?"])
-    found = Selector(fake).select(store, "Why?", vector, [])
+    found = Selector(SimilarityScorer(fake)).select(store, "Why?", [])
     assert found.candidates == ()
     assert found.features == (0.0,) * len(FEATURES)
 
@@ -133,23 +85,7 @@ def test_features() -> None:
         Candidate(two, sentence, 0.6, 0.2, 0.75),
     ]
     found = features([one, two], candidates, {"gold": 3.0, "lead": 1.0, "tin": 4.0})
-    expected = (0.8, 0.7, 0.75, 3 / 8, 4 / 8, 0.3)
+    expected = (0.7, 0.8, 0.75, 3 / 8, 4 / 8, 0.3)
     assert found == pytest.approx(expected)
     alone = features([one], candidates[:2], {})
-    assert alone == pytest.approx((0.8, 0.7, 0.25, 0.0, 0.0, 0.0))
-
-
-def test_confidence_is_a_logistic_function_of_the_features() -> None:
-    fitted = calibration()
-    assert confidence((0.0,) * 6) == pytest.approx(1 / (1 + math.exp(-fitted.intercept)))
-    weight = fitted.coefficients[0]
-    raised = confidence((-fitted.intercept / weight, 0, 0, 0, 0, 0))
-    assert raised == pytest.approx(0.5)
-    assert confidence((1e9,) * 6) == pytest.approx(1, abs=1e-12)
-    assert confidence((-1e9,) * 6) == pytest.approx(0, abs=1e-12)
-
-
-def test_the_shipped_calibration() -> None:
-    fitted = calibration()
-    assert len(fitted.coefficients) == len(FEATURES)
-    assert 0 < fitted.threshold < 1
+    assert alone == pytest.approx((0.7, 0.8, 0.25, 0.0, 0.0, 0.0))

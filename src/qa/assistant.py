@@ -11,14 +11,16 @@ from datetime import date
 from pathlib import Path
 
 from qa.answer import choose, cite, rank
+from qa.calibration import open_calibration
 from qa.config import Settings
 from qa.encoder import open_encoder
 from qa.errors import IndexIncompatible, QAError, QuestionError, UnknownSource
 from qa.retrieve import retrieve
-from qa.selector import DEPTH, Selector, calibration
+from qa.scorer import open_scorer
+from qa.selector import DEPTH, Selection, Selector
 from qa.stores.generation import pointer
 from qa.stores.local import LocalStore
-from qa.types import Answer, Encoder
+from qa.types import Answer, Encoder, Hit, SentenceScorer
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +33,17 @@ MOST_TURNS = 20
 class Assistant:
     """Answers questions from one generation of an index. Safe to share between threads."""
 
-    def __init__(self, store: LocalStore, encoder: Encoder, settings: Settings) -> None:
+    def __init__(
+        self, store: LocalStore, encoder: Encoder, scorer: SentenceScorer, settings: Settings
+    ) -> None:
         self.store = store
         self.encoder = encoder
+        self.scorer = scorer
         self._settings = settings
-        self._selector = Selector(encoder)
-        self.threshold = settings.threshold if settings.threshold >= 0 else calibration().threshold
+        self._selector = Selector(scorer)
+        self._calibration = open_calibration(scorer.kind, settings.calibration)
+        fitted = self._calibration.threshold
+        self.threshold = settings.threshold if settings.threshold >= 0 else fitted
 
     @classmethod
     def open(
@@ -44,10 +51,12 @@ class Assistant:
         index: str | Path | None = None,
         settings: Settings | None = None,
         encoder: Encoder | None = None,
+        scorer: SentenceScorer | None = None,
     ) -> Assistant:
         """Open the live generation of an index with the model that built it.
 
         :param encoder: where given, used if it is that model, instead of being opened again.
+        :param scorer: where given, used instead of being opened again.
 
         :raises IndexMissing: if there is none.
         :raises IndexDamaged: if its files are not what was written.
@@ -61,7 +70,7 @@ class Assistant:
             encoder = open_encoder(settings)
         if store.manifest.model != encoder.name:
             raise IndexIncompatible("model", encoder.name, store.manifest.model)
-        return cls(store, encoder, settings)
+        return cls(store, encoder, scorer or open_scorer(settings, encoder), settings)
 
     def ask(
         self,
@@ -84,25 +93,16 @@ class Assistant:
         began = time.perf_counter()
         _check(question, limit)
         uris = self.searched(sources, after, before)
-        vector = self.encoder.encode([question])[0]
-        hits = retrieve(
-            self.store,
-            question,
-            vector,
-            dense_weight=self._settings.dense_weight,
-            candidates=max(self._settings.candidates, limit),
-            limit=max(limit, DEPTH),
-            uris=uris,
-        )
-        selection = self._selector.select(self.store, question, vector, hits)
-        answered = bool(selection.candidates) and selection.confidence >= self.threshold
+        hits, selection = self.search(question, max(limit, DEPTH), uris)
+        confidence = self._calibration.confidence(selection.features)
+        answered = bool(selection.candidates) and confidence >= self.threshold
         groups = choose(selection.candidates) if answered else []
         sentences, citations = cite(self.store, groups)
         return Answer(
             question=question,
             interpreted=question.strip(),
             answered=answered,
-            confidence=round(selection.confidence, 4),
+            confidence=round(confidence, 4),
             answer=sentences,
             citations=citations,
             passages=rank(hits, selection.candidates, question, limit),
@@ -111,11 +111,20 @@ class Assistant:
             took_ms=round((time.perf_counter() - began) * 1000, 2),
         )
 
-    def prepare(self, stopping: threading.Event) -> None:
-        """Encode sentences before they are asked about, until told to stop or memory is full."""
-        for row in range(self.store.manifest.counts["passages"]):
-            if stopping.is_set() or not self._selector.learn(self.store.passages([row])):
-                return
+    def search(
+        self, question: str, limit: int, uris: Sequence[str] | None = None
+    ) -> tuple[list[Hit], Selection]:
+        """Return the best passages of these sources, and the sentences of the first, scored."""
+        hits = retrieve(
+            self.store,
+            question,
+            self.encoder.encode([question])[0],
+            dense_weight=self._settings.dense_weight,
+            candidates=max(self._settings.candidates, limit),
+            limit=limit,
+            uris=uris,
+        )
+        return hits, self._selector.select(self.store, question, hits)
 
     def searched(
         self,
@@ -166,7 +175,9 @@ class Live:
             return found
         if self._lock.acquire(blocking=False):  # the others go on with the old one
             try:
-                self._assistant = Assistant.open(settings=self.settings, encoder=found.encoder)
+                self._assistant = Assistant.open(
+                    settings=self.settings, encoder=found.encoder, scorer=found.scorer
+                )
             except QAError as error:
                 self._refused = pointed
                 logger.error("%s stays: %s", found.store.generation, error)

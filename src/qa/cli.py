@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import io
 import json
@@ -14,13 +13,12 @@ import signal
 import sys
 import tempfile
 import textwrap
-import threading
 import unicodedata
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from qa.config import Settings
 from qa.errors import (
@@ -34,9 +32,6 @@ from qa.errors import (
     UnknownSource,
 )
 from qa.types import Answer, Citation, RankedPassage
-
-if TYPE_CHECKING:
-    from qa.assistant import Live
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +113,9 @@ def _parser() -> argparse.ArgumentParser:
         add(name, run).add_argument("--json", action="store_true", help="print JSON")
     evaluate = add("eval", _eval)
     evaluate.add_argument("file", type=Path, help="SQuAD-format .json, or .jsonl of questions")
+    evaluate.add_argument(
+        "--fit", action="store_true", help="fit the confidence on these questions, and keep the fit"
+    )
     evaluate.add_argument("--json", action="store_true", help="print JSON")
     back = add("rollback", _rollback)
     back.add_argument("generation", nargs="?", metavar="ID", help="the one before, if not given")
@@ -270,7 +268,7 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
     signal.signal(signal.SIGTERM, stop)
     live = Live(settings)
     try:
-        live.assistant().encoder.encode(["warm"])  # so that the first question is not the slowest
+        live.assistant().ask("warm")  # so that the first question is not the slowest
     except QAError as error:
         print(f"qa: {error}; serving without it until it is there", file=sys.stderr)
     try:
@@ -287,20 +285,8 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
         return FAILED
 
     print(f"Serving on http://{settings.host}:{server.effective_port} (Ctrl-C stops)", flush=True)
-    stopping = threading.Event()
-    preparing = threading.Thread(target=_prepare, args=(live, stopping))
-    preparing.start()
-    try:
-        server.run()
-    finally:
-        stopping.set()
-        preparing.join()
+    server.run()
     return DONE
-
-
-def _prepare(live: Live, stopping: threading.Event) -> None:
-    with contextlib.suppress(QAError):  # without an index there is nothing to prepare
-        live.assistant().prepare(stopping)
 
 
 def _status(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -353,12 +339,11 @@ def _sources(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _eval(arguments: argparse.Namespace, settings: Settings) -> int:
     """Measure retrieval, answers and refusals on a file of questions."""
-    from qa.evaluate import evaluate
-
     bar = _Bar()
     try:
         with tempfile.TemporaryDirectory(prefix="qa-eval-") as folder:
-            result = evaluate(arguments.file, settings, Path(folder), bar)
+            measured = _fit if arguments.fit else _measured
+            result = measured(arguments.file, settings, Path(folder), bar)
     finally:
         bar.close()
     if arguments.json:
@@ -367,13 +352,35 @@ def _eval(arguments: argparse.Namespace, settings: Settings) -> int:
     _print_measures(str(arguments.file), result)
     for name, values in result.get("groups", {}).items():
         _print_measures(f"group {name}", values)
+    for row in result.get("reliability", []):
+        print("  confidence from {from:.1f}: {questions:>5} questions, ".format(**row), end="")
+        print("{predicted:.2f} predicted, {observed:.2f} observed".format(**row))
+    if arguments.fit:
+        print(f"Wrote {settings.calibration}; it is used from now on.")
     return DONE
+
+
+def _measured(file: Path, settings: Settings, folder: Path, bar: _Bar) -> dict[str, Any]:
+    from qa.evaluate import evaluate
+
+    return evaluate(file, settings, folder, bar)
+
+
+def _fit(file: Path, settings: Settings, folder: Path, bar: _Bar) -> dict[str, Any]:
+    from qa import calibration
+    from qa.evaluate import fit_calibration
+
+    # a fit that cannot be used must not keep a new one from being made
+    unfitted = dataclasses.replace(settings, calibration=folder / settings.calibration.name)
+    kind, fitted, result = fit_calibration(file, unfitted, folder, bar)
+    calibration.write(settings.calibration, kind, fitted, result["answerable"])
+    return {"threshold": fitted.threshold, **result}
 
 
 def _print_measures(title: str, result: dict[str, Any]) -> None:
     print(title)
     for name, value in result.items():
-        if name != "groups" and value is not None:
+        if name not in ("groups", "reliability") and value is not None:
             shown = f"{value:.4g}" if isinstance(value, float) else str(value)
             print(f"  {name:<38}{shown:>10}")
 

@@ -24,8 +24,10 @@ class Settings:
     passage_tokens: int = 256  # word pieces a passage with title and headings: the model's window
     dense_weight: float = 0.5  # of meaning against words in the fused score; see README, "Measured"
     candidates: int = 50  # passages that each channel is asked for
+    selector: str = "built-in"  # reads sentences; "none": similarity alone; or any cross-encoder
     threshold: float = -1.0  # least confidence of an answer; -1: the fitted one
     generations: int = 3  # of the index that are kept, to return to: `qa rollback`
+    calibration: Path = Path("calibration.json")  # your own fit, used when it is there
     max_source_mb: int = 50  # a larger file is skipped with a reason
     reader_seconds: int = 60  # to read one file; one that takes longer is skipped with a reason
     reader_memory_mb: int = 2048  # address space of the process that reads
@@ -51,6 +53,7 @@ class Settings:
             raise ConfigError("--config", str(file), "an existing file")
         chosen = file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
         if chosen:
+            settings = replace(settings, calibration=chosen.parent / settings.calibration)
             settings = _merge(settings, _read(chosen), str(chosen), chosen.parent)
         from_environ = {
             key[3:].lower(): value for key, value in environ.items() if key.startswith("QA_")

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
+from qa.calibration import open_calibration
 from qa.config import Settings
 from qa.encoder import exported_folder, is_complete, model_folder
 from qa.errors import QAError
+from qa.scorer import NONE, open_model
 from qa.stores.local import LocalStore
+from qa.types import Passage, Sentence
 
 PACKAGES = ("faiss-cpu", "flask", "openvino", "tantivy", "tokenizers", "waitress")
 #: Needed once, to export a model.
@@ -35,6 +38,7 @@ def checks(settings: Settings) -> Iterator[Check]:
         except metadata.PackageNotFoundError:
             yield Check(package, False, f"not installed: pip install {package}")
     yield _model(settings)
+    yield _selector(settings)
     found = settings.corpus.is_dir()
     advice = "" if found else " is no folder; name it with --corpus"
     yield Check("corpus", found, f"{settings.corpus}{advice}")
@@ -52,6 +56,19 @@ def _model(settings: Settings) -> Check:
     if not is_complete(exported):
         return Check("model", False, f"the export at {exported} is damaged; `qa index` renews it")
     return Check("model", True, f"{settings.model}, exported")
+
+
+def _selector(settings: Settings) -> Check:
+    if settings.selector == NONE:
+        return Check("selector", True, "none: sentences are chosen by similarity alone")
+    passage = Passage("", "", 0, 4, "Yes.", "Yes.", (), 1, None, (Sentence(0, 4, "Yes."),))
+    try:
+        scorer = open_model(settings.selector)
+        scorer.score("Does it run?", [passage])
+        fitted = open_calibration(scorer.kind, settings.calibration)
+    except (QAError, RuntimeError) as error:
+        return Check("selector", False, str(error))
+    return Check("selector", True, f"{settings.selector}, threshold {fitted.threshold:.2f}")
 
 
 def _index(settings: Settings) -> Check:

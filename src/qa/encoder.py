@@ -11,11 +11,11 @@ import importlib.util
 import json
 import os
 import shutil
-import sys
 import tempfile
 import threading
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import numpy as np
 
 from qa.config import Settings
 from qa.errors import ModelMissing
+from qa.graph import Graph, openvino
 from qa.types import Encoder, Vectors
 
 #: Models whose weights come with an installed package: name to (package, folder in it).
@@ -121,9 +122,7 @@ def export(name: str, folder: Path, target: Path) -> None:
     model = _sentence_transformer(name, folder)
     import torch
 
-    openvino = _openvino()
-
-    class Graph(torch.nn.Module):  # type: ignore[misc]
+    class Embedding(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.model = model
@@ -140,14 +139,14 @@ def export(name: str, folder: Path, target: Path) -> None:
     example = torch.ones((2, 8), dtype=torch.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer; a test compares the graph with the model
-        graph = openvino.convert_model(
-            Graph().eval(),
+        graph = openvino().convert_model(
+            Embedding().eval(),
             example_input={"input_ids": example, "attention_mask": example},
             input=[("input_ids", [-1, -1]), ("attention_mask", [-1, -1])],
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as temporary:
-        openvino.save_model(graph, str(Path(temporary, "model.xml")), compress_to_fp16=False)
+        openvino().save_model(graph, str(Path(temporary, "model.xml")), compress_to_fp16=False)
         model.tokenizer.backend_tokenizer.save(str(Path(temporary, "tokenizer.json")))
         facts = {
             "name": f"{name}-{model_hash(folder)}",
@@ -176,25 +175,12 @@ def _sentence_transformer(name: str, folder: Path) -> Any:
         raise ModelMissing(name, reason) from error
 
 
-def _openvino() -> Any:
-    """Import OpenVINO without its telemetry, which opens a connection as soon as it is imported."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    return openvino
-
-
 class OpenVINOEncoder:
-    """An exported model. Safe to share between threads: each call borrows an inference request.
-
-    Requests are kept here and not by the threads: one that is destroyed by a thread that ends while
-    the interpreter does would abort the process.
-    """
+    """An exported model. Safe to share between threads."""
 
     def __init__(self, folder: Path) -> None:
         from tokenizers import Tokenizer
 
-        openvino = _openvino()
         facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         self.name: str = facts["name"]
         self.dimension: int = facts["dimension"]
@@ -205,11 +191,12 @@ class OpenVINOEncoder:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(self.max_tokens)
-        core = openvino.Core()
-        self._model = core.compile_model(
-            str(folder / "model.xml"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-        )
-        self._idle: list[Any] = []
+        self._folder = folder
+
+    @cached_property
+    def _graph(self) -> Graph:
+        """Compile when first needed: counting word pieces, or comparing names, does not."""
+        return Graph(self._folder / "model.xml")
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector per text, shape (len(texts), dimension), float32.
@@ -229,23 +216,13 @@ class OpenVINOEncoder:
                 tokens = encodings[row].ids
                 ids[place, : len(tokens)] = tokens
                 mask[place, : len(tokens)] = 1
-            vectors[batch] = self._infer(ids, mask)
+            vectors[batch] = self._graph.run(ids, mask)
         return vectors
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Count the word pieces of each text, without the special ones."""
         encodings = self._plain.encode_batch_fast(list(texts), add_special_tokens=False)
         return [len(encoding.ids) for encoding in encodings]
-
-    def _infer(self, ids: Any, mask: Any) -> Any:
-        try:
-            request = self._idle.pop()  # atomic, as is append
-        except IndexError:
-            request = self._model.create_infer_request()
-        try:
-            return request.infer([ids, mask])[0].copy()
-        finally:
-            self._idle.append(request)
 
 
 class TorchEncoder:

@@ -8,6 +8,7 @@ QAError
 │  └─ UnknownSource     asked for, not in the index
 ├─ QuestionError        a question or one of its options: field, reason
 ├─ QuestionFileError    a file of questions: path, reason
+├─ CalibrationError     a file with a fit of the confidence: path, reason
 ├─ ModelMissing         name, reason
 ├─ IndexMissing         path
 ├─ IndexDamaged         path, reason
@@ -82,8 +83,17 @@ class QuestionFileError(QAError):
         super().__init__(f"{path}: {reason}")
 
 
+class CalibrationError(QAError):
+    """A fit of the confidence that cannot be used, or cannot be made."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: {reason}; fit it again (qa eval FILE --fit) or delete it")
+
+
 class ModelMissing(QAError):
-    """An embedding model that is not on this machine."""
+    """A model that is not on this machine."""
 
     def __init__(self, name: str, reason: str) -> None:
         self.name = name

@@ -6,17 +6,21 @@ import dataclasses
 import json
 import math
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from qa.assistant import Assistant
+from qa.calibration import LEAST_QUESTIONS, Calibration, fit
 from qa.config import Settings
 from qa.encoder import open_encoder
 from qa.errors import QuestionFileError
 from qa.ingest import Progress, build
-from qa.stores.local import LocalStore
+from qa.selector import DEPTH, FEATURES
 from qa.types import Answer, Citation, Span
 
 
@@ -33,7 +37,7 @@ class Question:
     also_in: tuple[str, ...] = ()
     #: spans of the answers in the source, where known
     spans: tuple[Span, ...] = ()
-    #: sources that are about the same topic, removed to make the question unanswerable
+    #: sources that are about the same topic, where known
     topic: tuple[str, ...] = ()
     group: str = ""
     #: what else a whole answer has, each from a source of its own
@@ -58,6 +62,11 @@ class Outcome:
     answered: bool
     confidence: float
     took_ms: float
+
+
+#: How a question that the sources answer is made one that they do not: the whole topic is left out,
+#: or only the sources that answer.
+TOPIC, GOLD = "topic removed", "gold source removed"
 
 
 # measures: pure functions, tested against tables computed by hand
@@ -196,40 +205,168 @@ def evaluate(
 ) -> dict[str, Any]:
     """Ask every question of a file and return the measures.
 
-    A file that brings a corpus gets an index of its own in `folder`; then every question is asked
-    again with its whole topic removed, which makes it unanswerable.
+    A file that brings a corpus gets an index of its own in `folder`. Every question whose sources
+    are known is asked again without them, and without its whole topic, so that it has no answer.
     """
-    questions, corpus = read_questions(path)
-    if not questions:
-        raise QuestionFileError(path, "holds no question")
-    if corpus:
-        encoder = open_encoder(settings)
-        settings = dataclasses.replace(settings, corpus=folder / "corpus", index=folder / "index")
-        for uri, text in corpus.items():
-            target = settings.corpus / uri
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(text.encode())
-        build(settings, encoder, progress=progress)
-        assistant = Assistant(LocalStore.open(settings.index), encoder, settings)
-    else:
-        assistant = Assistant.open(settings=settings)
-    outcomes, removed = _ask_all(assistant, questions, progress)
+    questions, assistant = _open(path, settings, folder, progress)
+    outcomes: list[Outcome] = []
+    removed: dict[str, list[Outcome]] = {TOPIC: [], GOLD: []}
+    for number, question in enumerate(questions, 1):
+        outcomes.append(judge(question, assistant.ask(question.text, limit=10)))
+        for kind, uris in without(question, assistant):
+            reply = assistant.ask(question.text, limit=1, sources=uris)
+            unanswerable = dataclasses.replace(question, answers=(), spans=(), parts=())
+            removed[kind].append(judge(unanswerable, reply))
+        progress("ask", number, len(questions))
     return measures(outcomes, removed)
 
 
-def _ask_all(
-    assistant: Assistant, questions: Sequence[Question], progress: Progress
-) -> tuple[list[Outcome], list[Outcome]]:
+def _open(
+    path: Path, settings: Settings, folder: Path, progress: Progress
+) -> tuple[list[Question], Assistant]:
+    questions, corpus = read_questions(path)
+    if not questions:
+        raise QuestionFileError(path, "holds no question")
+    if not corpus:
+        return questions, Assistant.open(settings=settings)
+    settings = dataclasses.replace(settings, corpus=folder / "corpus", index=folder / "index")
+    for uri, text in corpus.items():
+        target = settings.corpus / uri
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text.encode())
+    encoder = open_encoder(settings)
+    build(settings, encoder, progress=progress)
+    return questions, Assistant.open(settings=settings, encoder=encoder)
+
+
+def without(question: Question, assistant: Assistant) -> Iterator[tuple[str, list[str]]]:
+    """Yield the sources that are left when what answers a question is taken away, in both ways."""
     uris = {source.uri for source in assistant.store.sources()}
-    outcomes, removed = [], []
+    answering = {found for part in (question, *question.parts) for found in part.uris}
+    if answering & uris:
+        for kind, taken in ((TOPIC, {*question.topic}), (GOLD, answering)):
+            left = sorted(uris - taken)
+            if taken and left:
+                yield kind, left
+
+
+def fit_calibration(
+    path: Path, settings: Settings, folder: Path, progress: Progress = lambda *_: None
+) -> tuple[str, Calibration, dict[str, Any]]:
+    """Fit the confidence on a file of questions; return the scorer's kind, the fit, its measures.
+
+    Each question is asked as it is, and without what answers it. The measures are those of
+    questions that were held out.
+
+    :raises CalibrationError: if there are too few questions with an answer, or without.
+    """
+    questions, assistant = _open(path, settings, folder, progress)
+    samples: list[Sample] = []
     for number, question in enumerate(questions, 1):
-        outcomes.append(judge(question, assistant.ask(question.text, limit=10)))
-        others = sorted(uris.difference(question.topic))
-        if question.topic and others:
-            reply = assistant.ask(question.text, limit=1, sources=others)
-            removed.append(judge(dataclasses.replace(question, answers=(), spans=()), reply))
+        samples += sample(question, assistant)
         progress("ask", number, len(questions))
-    return outcomes, removed
+    counts = [sum(item.answerable is wanted for item in samples) for wanted in (True, False)]
+    if min(counts) < LEAST_QUESTIONS:
+        reason = (
+            f"has {counts[0]} questions that the sources answer and {counts[1]} that they do not; "
+            f"at least {LEAST_QUESTIONS} of each are needed"
+        )
+        raise QuestionFileError(path, reason)
+    fitted, held_out = fit_samples(samples)
+    return assistant.scorer.kind, fitted, calibration_measures(samples, held_out)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A question asked in one way, as the fit of the confidence sees it."""
+
+    #: questions of one group are held out together
+    group: str
+    #: TOPIC, GOLD, or empty when nothing was removed
+    kind: str
+    answerable: bool
+    features: tuple[float, ...]
+
+
+def sample(question: Question, assistant: Assistant) -> Iterator[Sample]:
+    """Yield the features of a question as it is, and without what answers it."""
+    group = question.topic[0] if question.topic else question.text
+    ways: list[tuple[str, list[str] | None]] = [("", None), *without(question, assistant)]
+    for kind, uris in ways:
+        _, selection = assistant.search(question.text, DEPTH, uris)
+        yield Sample(group, kind, bool(question.answers) and not kind, selection.features)
+
+
+def fit_samples(
+    samples: Sequence[Sample], names: Sequence[str] = FEATURES
+) -> tuple[Calibration, list[float]]:
+    """Fit on samples, those with an answer counting as much as all others together.
+
+    Also returns the confidence of each sample when its group was held out.
+    """
+    answerable = np.array([item.answerable for item in samples])
+    fitted, held_out = fit(
+        np.array([item.features for item in samples]),
+        answerable,
+        _weights(samples),
+        [item.group for item in samples],
+        names,
+    )
+    return fitted, held_out.tolist()
+
+
+def _weights(samples: Sequence[Sample]) -> NDArray[np.float64]:
+    answerable = np.array([item.answerable for item in samples])
+    share = float(answerable.mean())
+    return np.asarray(np.where(answerable, 0.5 / share, 0.5 / (1 - share)), np.float64)
+
+
+def calibration_measures(samples: Sequence[Sample], confidences: Sequence[float]) -> dict[str, Any]:
+    """Return how well confidences tell the kinds of samples apart, and a reliability table."""
+    rows = list(zip(samples, confidences, strict=True))
+    yes = [value for item, value in rows if item.answerable]
+    kinds = sorted({item.kind for item in samples if not item.answerable})
+    result: dict[str, Any] = {"answerable": len(yes)}
+    for kind in kinds:
+        no = [value for item, value in rows if item.kind == kind and not item.answerable]
+        result |= _separation(kind or "unanswerable", yes, no)
+    result["reliability"] = reliability(
+        confidences, [item.answerable for item in samples], _weights(samples).tolist()
+    )
+    return result
+
+
+def _separation(kind: str, yes: Sequence[float], no: Sequence[float]) -> dict[str, float]:
+    values = {
+        f"{kind}: refusal AUROC": auroc(yes, no),
+        f"{kind}: false answers at 95% answered": false_answers(yes, no, 0.95),
+        f"{kind}: false answers at 90% answered": false_answers(yes, no, 0.90),
+    }
+    return {name: round(value, 4) for name, value in values.items() if not math.isnan(value)}
+
+
+def reliability(
+    confidences: Sequence[float], answerable: Sequence[bool], weights: Sequence[float]
+) -> list[dict[str, float]]:
+    """Return, for each tenth of the confidence, the mean predicted and the share observed."""
+    table = []
+    for tenth in range(10):
+        inside = [
+            row
+            for row in zip(confidences, answerable, weights, strict=True)
+            if min(9, int(row[0] * 10)) == tenth
+        ]
+        total = sum(weight for _, _, weight in inside)
+        if inside:
+            table.append(
+                {
+                    "from": tenth / 10,
+                    "questions": len(inside),
+                    "predicted": round(sum(value * w for value, _, w in inside) / total, 3),
+                    "observed": round(sum(w for _, yes, w in inside if yes) / total, 3),
+                }
+            )
+    return table
 
 
 def judge(question: Question, reply: Answer) -> Outcome:
@@ -275,21 +412,28 @@ def _right(question: Question, uris: Sequence[str], span: Span, text: str, *, ha
     return any(answer.casefold() in text.casefold() for answer in question.answers)
 
 
-def measures(outcomes: Sequence[Outcome], removed: Sequence[Outcome] = ()) -> dict[str, Any]:
-    """Summarise outcomes; `removed` are the same questions without the sources of their topic."""
+def measures(
+    outcomes: Sequence[Outcome], removed: Mapping[str, Sequence[Outcome]] | None = None
+) -> dict[str, Any]:
+    """Summarise outcomes; `removed` are the same questions without the sources that answer."""
     groups = sorted({outcome.question.group for outcome in outcomes} - {""})
-    result = _summary(outcomes, removed)
+    result = _summary(outcomes)
+    yes = [item.confidence for item in outcomes if item.question.answers]
+    for kind, found in (removed or {}).items():
+        result |= _separation(kind, yes, [item.confidence for item in found])
+        if found:
+            result[f"{kind}: answered"] = round(_mean([item.answered for item in found]), 4)
     if groups:
         result["groups"] = {
-            name: _summary([item for item in outcomes if item.question.group == name], ())
+            name: _summary([item for item in outcomes if item.question.group == name])
             for name in groups
         }
     return result
 
 
-def _summary(outcomes: Sequence[Outcome], removed: Sequence[Outcome]) -> dict[str, Any]:
+def _summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     answerable = [item for item in outcomes if item.question.answers]
-    unanswerable = [*(item for item in outcomes if not item.question.answers), *removed]
+    unanswerable = [item for item in outcomes if not item.question.answers]
     ranks = [item.rank for item in answerable]
     yes = [item.confidence for item in answerable]
     no = [item.confidence for item in unanswerable]

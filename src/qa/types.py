@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Not evaluated, so that the process that reads files needs no numpy.
 Vectors: TypeAlias = "NDArray[np.float32]"
+#: One number a sentence.
+Scores: TypeAlias = "NDArray[np.float32]"
 Span = tuple[int, int]
 
 MarkKind = Literal[
@@ -147,7 +149,9 @@ class Candidate:
     hit: Hit
     sentence: Sentence
     score: float
-    similarity: float
+    #: log-odds that it answers, as the scorer sees it
+    evidence: float
+    #: share of the question's words that it has, weighted by rarity, 0 to 1
     coverage: float
 
 
@@ -243,6 +247,17 @@ class Encoder(Protocol):
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Count the word pieces of each text, without the special ones."""
+        ...
+
+
+class SentenceScorer(Protocol):
+    """Says which sentences answer a question."""
+
+    #: what its scores mean: "built-in", "none" (similarity), or "cross-encoder"
+    kind: str
+
+    def score(self, question: str, passages: Sequence[Passage]) -> list[Scores]:
+        """Return a score for each sentence of each passage, in log-odds."""
         ...
 
 

@@ -1,0 +1,263 @@
+"""Models that read a question beside the sentences of a passage, and say which one answers.
+
+The one that ships reads a passage whole, so that a sentence is judged with its title, its headings
+and its neighbours, and one run scores all of them. How it was trained: training/README.md.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import warnings
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qa.config import Settings
+from qa.encoder import model_folder
+from qa.errors import ModelMissing
+from qa.graph import Graph
+from qa.splitter import context
+from qa.types import Encoder, Passage, Scores, SentenceScorer, Span, Vectors
+
+#: The setting for the model that ships, and for none at all.
+BUILT_IN, NONE = "built-in", "none"
+_FILES = ("model.json", "model.xml", "model.bin", "tokenizer.json")
+#: Word pieces of a question that are read.
+_QUESTION = 64
+#: Word pieces that are run at once, and that a row's length is rounded up to a multiple of: rows of
+#: one length share a run, and few different lengths keep the runtime from preparing many.
+_BATCH = 2048
+_STEP = 16
+#: Cosine to log-odds, for ranking alone: similarity knows no point at which it means "no answer".
+_STEEPNESS = 10.0
+
+
+def open_scorer(settings: Settings, encoder: Encoder) -> SentenceScorer:
+    """Open the scorer that the settings name.
+
+    :raises ModelMissing: if it is not on this machine and cannot be fetched.
+    """
+    return SimilarityScorer(encoder) if settings.selector == NONE else open_model(settings.selector)
+
+
+def open_model(name: str) -> SentenceScorer:
+    """Open the model that ships, or another by its name or folder; raise as `open_scorer` does."""
+    if name == BUILT_IN:
+        return ReadingScorer(Path(str(resources.files("qa") / "model")))
+    return PairScorer(name, model_folder(name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A question with sentences of one passage, as one input of the model."""
+
+    passage: int
+    #: place of the first sentence in its passage
+    first: int
+    ids: list[int]
+    #: where the second segment begins
+    second: int
+    #: where each sentence stands in `ids`
+    spans: list[Span]
+
+
+class ReadingScorer:
+    """The model that ships: a graph from word pieces to one log-odds each.
+
+    A sentence's log-odds are the mean of those of its word pieces.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from tokenizers import Tokenizer
+
+        missing = [name for name in _FILES if not (folder / name).is_file()]
+        if missing:
+            reason = f"{folder} has no {missing[0]}; install the package again"
+            raise ModelMissing(BUILT_IN, reason)
+        facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        # compiled beside whatever else a start has to do
+        background = ThreadPoolExecutor(1)
+        self._graph = background.submit(Graph, folder / "model.xml")
+        background.shutdown(wait=False)
+        self.kind = BUILT_IN
+        self._window: int = facts["max_tokens"]
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._open: int = facts["open"]
+        self._close: int = facts["close"]
+
+    def score(self, question: str, passages: Sequence[Passage]) -> list[Scores]:
+        """Return the log-odds of each sentence of each passage; above 0, it rather answers."""
+        scores = [np.empty(len(passage.sentences), np.float32) for passage in passages]
+        for rows, length in _batches(self._rows(question, passages)):
+            ids = np.zeros((len(rows), length), np.int64)
+            mask = np.zeros_like(ids)
+            kinds = np.zeros_like(ids)
+            for place, row in enumerate(rows):
+                ids[place, : len(row.ids)] = row.ids
+                mask[place, : len(row.ids)] = 1
+                kinds[place, row.second : len(row.ids)] = 1
+            pieces = self._graph.result().run(ids, mask, kinds)
+            for place, row in enumerate(rows):
+                for number, (start, end) in enumerate(row.spans, row.first):
+                    scores[row.passage][number] = pieces[place, start:end].mean()
+        return scores
+
+    def _rows(self, question: str, passages: Sequence[Passage]) -> Iterator[_Row]:
+        asked = self._pieces([question])[0][:_QUESTION]
+        begin = [self._open, *asked, self._close]
+        for place, passage in enumerate(passages):
+            before = context(passage.title, passage.section, self._window // 4, self._count)
+            heading = self._pieces([before])[0]
+            room = self._window - len(begin) - len(heading) - 1
+            ids, first = [*begin, *heading], 0
+            spans: list[Span] = []
+            texts = self._pieces([sentence.plain for sentence in passage.sentences])
+            for number, text in enumerate(texts):
+                text = (text or [self._close])[:room]
+                if spans and len(ids) + len(text) >= self._window:
+                    yield _Row(place, first, [*ids, self._close], len(begin), spans)
+                    ids, spans, first = [*begin, *heading], [], number
+                spans.append((len(ids), len(ids) + len(text)))
+                ids += text
+            if spans:
+                yield _Row(place, first, [*ids, self._close], len(begin), spans)
+
+    def _pieces(self, texts: Sequence[str]) -> list[list[int]]:
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+
+    def _count(self, texts: Sequence[str]) -> list[int]:
+        return [len(pieces) for pieces in self._pieces(texts)]
+
+
+def _batches(rows: Iterator[_Row]) -> Iterator[tuple[list[_Row], int]]:
+    """Yield rows that run together, with the length to which they are filled up."""
+    waiting: dict[int, list[_Row]] = defaultdict(list)
+    for row in rows:
+        waiting[-(-len(row.ids) // _STEP) * _STEP].append(row)
+    for length, together in sorted(waiting.items()):
+        size = max(1, _BATCH // length)
+        for start in range(0, len(together), size):
+            yield together[start : start + size], length
+
+
+class PairScorer:
+    """Any cross-encoder of sentence-transformers: reads one sentence at a time, with its headings.
+
+    Its scores are taken as log-odds. Needs torch, and seconds to start.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        if not _is_cross_encoder(folder):  # its head would be made up of random numbers
+            raise ModelMissing(name, f"{folder} holds no cross-encoder with one output")
+        from sentence_transformers import CrossEncoder
+        from torch.nn import Identity
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._model = CrossEncoder(
+                    str(folder), device="cpu", local_files_only=True, activation_fn=Identity()
+                )
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelMissing(name, f"{folder} holds no cross-encoder ({error})") from error
+        self.kind = "cross-encoder"
+        self._lock = threading.Lock()
+
+    def score(self, question: str, passages: Sequence[Passage]) -> list[Scores]:
+        """Return what the model says of each sentence of each passage."""
+        pairs = [
+            (question, before + sentence.plain)
+            for passage in passages
+            for before in (" - ".join((passage.title, *passage.section)) + "\n",)
+            for sentence in passage.sentences
+        ]
+        if not pairs:
+            return [np.empty(0, np.float32) for _ in passages]
+        with self._lock:
+            scores = self._model.predict(pairs, show_progress_bar=False)
+        return _parts(np.asarray(scores, np.float32), passages)
+
+
+def _is_cross_encoder(folder: Path) -> bool:
+    try:
+        facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        classifies = str(facts["architectures"][0]).endswith("ForSequenceClassification")
+        return classifies and len(facts.get("id2label", "01")) == 1
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return False
+
+
+def _parts(values: Any, passages: Sequence[Passage]) -> list[Any]:
+    """Cut what was computed for all sentences into one part for each passage."""
+    ends = np.cumsum([len(passage.sentences) for passage in passages])
+    return np.split(values, ends[:-1]) if len(ends) else []
+
+
+#: Title, section and text of a passage: the same again after a rebuild that did not change it.
+_Key = tuple[str, tuple[str, ...], str]
+#: Sentences whose vectors are kept in memory, 1.5 kB each.
+_KEPT_SENTENCES = 20_000
+
+
+class SimilarityScorer:
+    """No model of its own: the cosine of a sentence, read with its headings, to the question.
+
+    Keeps the vectors of the sentences that it saw, since the same passages come again.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.kind = NONE
+        self._encoder = encoder
+        self._known: OrderedDict[_Key, Vectors] = OrderedDict()
+        self._kept = 0
+        self._lock = threading.Lock()
+
+    def score(self, question: str, passages: Sequence[Passage]) -> list[Scores]:
+        """Return ten times the cosine of each sentence of each passage."""
+        vector = self._encoder.encode([question])[0]
+        return [_STEEPNESS * (known @ vector) for known in self._vectors(passages)]
+
+    def _vectors(self, passages: Sequence[Passage]) -> list[Vectors]:
+        """Return the vectors of each passage's sentences, encoding those not known yet."""
+        keys = [(passage.title, passage.section, passage.plain) for passage in passages]
+        with self._lock:
+            known = {key: self._known[key] for key in keys if key in self._known}
+        missing = [passage for passage, key in zip(passages, keys, strict=True) if key not in known]
+        if missing:
+            texts = [text for passage in missing for text in self._read(passage)]
+            encoded = _parts(self._encoder.encode(texts), missing)
+            new = [key for key in keys if key not in known]
+            known |= dict(zip(new, encoded, strict=True))
+        self._keep(known)
+        return [known[key] for key in keys]
+
+    def _read(self, passage: Passage) -> list[str]:
+        """Return what the model reads for each sentence, which alone may not name its topic."""
+        window, count = self._encoder.max_tokens - 2, self._encoder.count
+        before = context(passage.title, passage.section, window, count)
+        return [before + sentence.plain for sentence in passage.sentences]
+
+    def _keep(self, used: dict[_Key, Vectors]) -> None:
+        """Keep what was used; forget what was not for longest when there is too much."""
+        with self._lock:
+            for key, vectors in used.items():
+                if key not in self._known:
+                    self._kept += len(vectors)
+                self._known[key] = vectors
+                self._known.move_to_end(key)
+            while self._kept > _KEPT_SENTENCES:
+                _, dropped = self._known.popitem(last=False)
+                self._kept -= len(dropped)

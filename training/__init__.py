@@ -1,0 +1,1 @@
+"""How the shipped selector and its confidence were made."""
