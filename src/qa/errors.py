@@ -8,6 +8,7 @@ QAError
 │  └─ UnknownSource     asked for, not in the index
 ├─ QuestionError        a question or one of its options: field, reason
 ├─ QuestionFileError    a file of questions: path, reason
+├─ CitationFileError    a file of citations: name, reason
 ├─ ModelMissing         name, reason
 ├─ IndexMissing         path
 ├─ IndexDamaged         path, reason
@@ -78,6 +79,16 @@ class QuestionFileError(QAError):
         self.path = path
         self.reason = reason
         super().__init__(f"{path}: {reason}")
+
+
+class CitationFileError(QAError):
+    """A file of citations that cannot be used."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        #: of the file, "-" for the standard input
+        self.name = name
+        self.reason = reason
+        super().__init__(f"{name}: {reason}")
 
 
 class ModelMissing(QAError):
