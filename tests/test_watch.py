@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -18,9 +17,9 @@ from pathlib import Path
 import pytest
 
 import qa.watch
-from fakes import CORPUS, fill
+from fakes import CORPUS, SLOW_BUILD, fill
 from qa.config import Settings
-from qa.stores.generation import building, pointer
+from qa.stores.generation import pointer
 from qa.stores.local import LocalStore
 from qa.watch import watch
 
@@ -127,18 +126,20 @@ def test_an_error_does_not_end_it(settings: Settings, exported: Path) -> None:
         assert changed(settings, lambda: fill(settings.corpus, change)) == ["b.txt"]
 
 
-def test_a_build_by_another_process_is_waited_for(
-    watched: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with building(watched.index), watching(watched) as process:
-        assert process.stderr
-        line = process.stderr.readline()
-        assert line.startswith(f"qa: process {os.getpid()} is building the index")
-        assert line.endswith("trying again after the next change, or in 10 s\n")
-        assert pointer(watched.index) == ""
-        fill(watched.corpus, {"new.txt": "New."})
-        assert process.stderr.readline() == line
-    assert pointer(watched.index) == ""
+def test_a_build_by_another_process_is_waited_for(watched: Settings, tmp_path: Path) -> None:
+    folders = ["--corpus", str(watched.corpus), "--index", str(watched.index)]
+    command = [sys.executable, "-c", SLOW_BUILD, str(tmp_path), "index", *folders]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as builder:
+        until((tmp_path / "begun").exists)
+        with watching(watched) as process:
+            assert process.stderr
+            line = process.stderr.readline()
+            assert line.startswith(f"qa: process {builder.pid} is building the index")
+            assert line.endswith("trying again after the next change, or in 10 s\n")
+            fill(watched.corpus, {"new.txt": "New."})
+            assert process.stderr.readline() == line
+            (tmp_path / "go").touch()
+            until(lambda: pointer(watched.index) != "" and "new.txt" in uris(watched))
 
 
 # in this process

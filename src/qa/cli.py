@@ -224,7 +224,8 @@ def _build(
         _print_json(dataclasses.asdict(report))
     else:
         _print_report(report)
-    sys.stdout.flush()  # a watcher goes on after it
+    sys.stdout.flush()
+    arguments.full = False  # a watcher goes on with what changes
 
 
 def _print_report(report: Report) -> None:

@@ -21,28 +21,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.test_serve import started
-from fakes import CORPUS, fill
+from fakes import CORPUS, SLOW_BUILD, fill
 from qa.app import create_app
 from qa.app.jobs import Job, Jobs, without_paths
 from qa.assistant import Live
 from qa.config import Settings
 from qa.stores.generation import pointer
 
-#: Builds, but encodes nothing until a file appears.
-SLOW = """
-import os, pathlib, sys, time
-from qa.encoder import OpenVINOEncoder
-encode = OpenVINOEncoder.encode
-def slow(self, texts):
-    pathlib.Path(sys.argv[1], f"begun-{os.getpid()}").touch()
-    pathlib.Path(sys.argv[1], "begun").touch()
-    while not pathlib.Path(sys.argv[1], "go").exists():
-        time.sleep(0.01)
-    return encode(self, texts)
-OpenVINOEncoder.encode = slow
-from qa.cli import main
-sys.exit(main(sys.argv[2:]))
-"""
 JSON = {"Content-Type": "application/json"}
 EVENTS = {"Accept": "text/event-stream"}
 
@@ -65,7 +50,7 @@ def prepared(settings: Settings, exported: Path) -> Settings:
 @pytest.fixture
 def slow(prepared: Settings, tmp_path: Path) -> Iterator[Jobs]:
     """Jobs that encode nothing until the file `go` appears."""
-    jobs = Jobs(prepared, [sys.executable, "-c", SLOW, str(tmp_path)])
+    jobs = Jobs(prepared, [sys.executable, "-c", SLOW_BUILD, str(tmp_path)])
     yield jobs
     jobs.close()
 
@@ -191,6 +176,19 @@ def test_a_child_that_will_not_end_is_killed(
     until(Path("begun").exists)
     cancelled = jobs.cancel(job.id)
     assert cancelled and cancelled.state == "cancelled"
+
+
+def test_a_build_that_was_cancelled_too_late_says_so(prepared: Settings) -> None:
+    code = (
+        "import os, pathlib, time; pathlib.Path(os.environ['QA_INDEX'], 'CURRENT').write_text('x');"
+        "time.sleep(60)"
+    )
+    jobs = Jobs(prepared, child(code))
+    job = jobs.start()
+    until(lambda: pointer(prepared.index) == "x")
+    cancelled = jobs.cancel(job.id)
+    assert cancelled
+    assert (cancelled.state, cancelled.error) == ("cancelled", "the new index was in place already")
 
 
 @pytest.mark.parametrize(
@@ -430,7 +428,8 @@ def test_a_stopped_server_ends_the_build_and_its_streams(
     code = f"""
 import sys
 import qa.app.jobs
-qa.app.jobs.Jobs.__init__.__defaults__ = (({sys.executable!r}, "-c", {SLOW!r}, {str(tmp_path)!r}),)
+command = ({sys.executable!r}, "-c", {SLOW_BUILD!r}, {str(tmp_path)!r})
+qa.app.jobs.Jobs.__init__.__defaults__ = (command,)
 from qa.cli import main
 sys.exit(main(sys.argv[1:]))
 """

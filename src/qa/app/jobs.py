@@ -21,6 +21,7 @@ from typing import IO, Any, Literal
 
 from qa.config import Settings
 from qa.ingest import Report
+from qa.stores.generation import pointer
 from qa.types import SkippedSource
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Job:
     #: seconds since then, or to its end
     took_s: float
     report: Report | None
-    #: what went wrong, without a path of this machine
+    #: what went wrong, without a path of this machine; or that it was too late to cancel
     error: str | None
 
 
@@ -70,6 +71,8 @@ class _Build:
     #: on the clock: when the phase began, and when something was last heard
     phase_began: float
     heard: float
+    #: the generation that was live when it began
+    before: str
     process: subprocess.Popen[str] | None = None
     thread: threading.Thread | None = None
     cancelled: bool = False
@@ -106,7 +109,7 @@ class Jobs:
         with self._changed:
             if self._running:
                 return _now(self._running)
-            build = _new()
+            build = _new(pointer(self._settings.index))
             self._remember(build)
             if self._closing:
                 self._end(build, "failed", error="the server is stopping")
@@ -249,7 +252,10 @@ class Jobs:
         if outcome.report:
             self._end(build, "done", report=outcome.report)
         elif build.cancelled:
-            self._end(build, "cancelled")
+            late = pointer(self._settings.index) != build.before
+            self._end(
+                build, "cancelled", error="the new index was in place already" if late else None
+            )
         else:
             said = last_words.strip().rpartition("\n")[2].strip().removeprefix("qa: ")
             error = outcome.error or said or _ending(code)
@@ -287,11 +293,11 @@ _QUOTED = re.compile(r"""(['"])(?:[A-Za-z]:)?[/\\][^'"]*[/\\]([^'"/\\]+)\1""")
 _BARE = re.compile(r"""(?<![\w.:/\\-])(?:[A-Za-z]:)?[/\\](?=[^\s/\\])(?:[^\s/\\'"]+[/\\])*""")
 
 
-def _new() -> _Build:
+def _new(before: str) -> _Build:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     job = Job(secrets.token_hex(8), "running", "start", 0, 0, None, started, 0.0, None, None)
     now = time.monotonic()
-    return _Build(job, began=now, phase_began=now, heard=now)
+    return _Build(job, began=now, phase_began=now, heard=now, before=before)
 
 
 def _now(build: _Build) -> Job:
