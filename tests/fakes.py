@@ -44,6 +44,22 @@ Vienna stands on the Danube. The city has two million inhabitants.
     "notes.txt": "Copper melts at 1,085 degrees. Gold melts at 1,064 degrees.\n",
 }
 
+#: Runs a command that encodes nothing until the file `go` appears in a folder, its first argument.
+SLOW_BUILD = """
+import os, pathlib, sys, time
+from qa.encoder import OpenVINOEncoder
+encode = OpenVINOEncoder.encode
+def slow(self, texts):
+    pathlib.Path(sys.argv[1], f"begun-{os.getpid()}").touch()
+    pathlib.Path(sys.argv[1], "begun").touch()
+    while not pathlib.Path(sys.argv[1], "go").exists():
+        time.sleep(0.01)
+    return encode(self, texts)
+OpenVINOEncoder.encode = slow
+from qa.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
 
 class FakeEncoder:
     """Words hashed into a bag: texts that share words are near, the same text is the same."""

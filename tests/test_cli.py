@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +16,7 @@ import pytest
 import qa.errors
 from fakes import ARTICLE, CORPUS, fill
 from qa.assistant import Assistant
-from qa.cli import EXIT_CODES, main
+from qa.cli import EXIT_CODES, _Events, main
 from qa.config import Settings
 from qa.errors import QAError
 from qa.stores import generation
@@ -235,6 +237,146 @@ def test_a_fit_is_kept_and_used(
     assert run(article_index, "eval", str(questions), "--fit") == 0
 
 
+# verify
+
+
+@pytest.fixture
+def answered(
+    article_index: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> tuple[Settings, Path]:
+    """Settings of a copy of the article, with the file of an answer from it."""
+    copied = replace(article_index, corpus=tmp_path / "copy")
+    shutil.copytree(article_index.corpus, copied.corpus)
+    assert run(copied, "ask", ANSWERED, "--json") == 0
+    file = tmp_path / "answer.json"
+    file.write_text(capsys.readouterr().out, encoding="utf-8")
+    return copied, file
+
+
+def test_an_answer_is_verified(
+    answered: tuple[Settings, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, file = answered
+    (citation,) = json.loads(file.read_text(encoding="utf-8"))["citations"]
+    uri, start, end = citation["uri"], citation["start"], citation["end"]
+    assert run(settings, "verify", str(file)) == 0
+    out = capsys.readouterr().out
+    assert out == f"valid     {uri}, characters {start}-{end}\n1 citation: 1 valid.\n"
+    (settings.corpus / uri).rename(settings.corpus / "renamed.txt")
+    assert run(settings, "verify", str(file)) == 1
+    place = f"characters {start}-{end}"
+    assert capsys.readouterr().out == (
+        f"moved     {uri}, {place}, now renamed.txt, {place}\n1 citation: 1 moved.\n"
+    )
+    assert run(settings, "verify", str(file), "--json") == 1
+    assert json.loads(capsys.readouterr().out) == {
+        "citations": [
+            {
+                "uri": uri,
+                "start": start,
+                "end": end,
+                "state": "moved",
+                "moved_to": {"uri": "renamed.txt", "start": start, "end": end},
+            }
+        ]
+    }
+
+
+def test_an_answer_without_citations_is_sound(
+    article_index: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(article_index, "ask", REFUSED, "--json")
+    monkeypatch.setattr("sys.stdin", io.StringIO(capsys.readouterr().out))
+    assert run(article_index, "verify", "-") == 0
+    assert capsys.readouterr().out == "0 citations.\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"answer"', "not JSON"),
+        ('[{"uri": "a"}]', "citations[0].quote: expected a text"),
+        (b"\xff", "not UTF-8"),
+        (None, "No such file or directory"),
+    ],
+    ids=["not JSON", "not citations", "not UTF-8", "no file"],
+)
+def test_a_damaged_answer_is_usage(
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    content: str | bytes | None,
+    message: str,
+) -> None:
+    if content is not None:
+        fill(Path(), {"answer.json": content})
+    assert run(settings, "verify", "answer.json") == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"qa: answer.json: {message}")
+    assert captured.out == ""
+
+
+def test_the_sources_are_verified(indexed: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(indexed, "verify") == 0
+    assert capsys.readouterr().out == "3 sources: 3 unchanged.\n"
+    fill(indexed.corpus, {"notes.txt": "Changed.", "new.txt": "New."})
+    (indexed.corpus / "rivers.md").unlink()
+    assert run(indexed, "verify") == 1
+    assert capsys.readouterr().out == (
+        "new       new.txt\nchanged   notes.txt\nmissing   rivers.md\n"
+        "4 sources: 1 unchanged, 1 new, 1 changed, 1 missing.\n"
+    )
+    assert run(indexed, "verify", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["generation"] == generation.current(indexed.index).name
+    assert {entry["uri"]: entry["state"] for entry in found["sources"]} == {
+        "cities/vienna.md": "unchanged",
+        "new.txt": "new",
+        "notes.txt": "changed",
+        "rivers.md": "missing",
+    }
+    shutil.rmtree(indexed.index)
+    assert run(indexed, "verify") == 3
+
+
+# events
+
+
+def test_the_build_is_told_as_events(fresh: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert run(fresh, "index", "--events") == 0
+        captured = capsys.readouterr()
+        *progress, last = [json.loads(line) for line in captured.out.splitlines()]
+        assert {"phase": "read", "done": 3, "total": 3} in progress
+        assert progress[-1] == {"phase": "embed", "done": 4, "total": 4}
+        assert (list(last), last["report"]["sources"]["added"]) == (["report"], 3)
+        shutil.rmtree(fresh.corpus)
+        assert run(fresh, "index", "--events") == 4
+        (error,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert error["kind"] == "SourceError"
+        assert error["error"].endswith("no such folder; name it with --corpus")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_events_are_ten_a_second_and_the_end_of_each_phase(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("qa.cli.time.monotonic", lambda: now)
+    events = _Events()
+    for phase, total in (("read", 500), ("split", 1)):
+        for done in range(1, total + 1):
+            events(phase, done, total)
+            now += 0.001
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    read = [event["done"] for event in told if event["phase"] == "read"]
+    assert read[0] == 1
+    assert read[-1] == 500
+    assert len(read) == 6  # the first, one each tenth of a second, the last
+    assert told[-1] == {"phase": "split", "done": 1, "total": 1}
+
+
 @pytest.mark.parametrize(
     "kind",
     [
@@ -249,6 +391,7 @@ def test_every_error_has_an_exit_code(kind: type[QAError]) -> None:
     expected = {
         "ConfigError": 2,
         "QuestionError": 2,
+        "CitationFileError": 2,
         "UnknownSource": 2,
         "IndexMissing": 3,
         "IndexDamaged": 3,
@@ -293,7 +436,7 @@ except SystemExit:
 """
     result = process(code)
     assert result.stderr.split() == []
-    for command in ("index", "ask", "serve", "status", "sources", "eval", "doctor"):
+    for command in ("index", "ask", "serve", "status", "sources", "verify", "eval", "doctor"):
         assert f"\n    {command} " in result.stdout
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import io
 import json
@@ -13,16 +14,22 @@ import signal
 import sys
 import tempfile
 import textwrap
+import threading
+import time
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from qa.config import Settings
 from qa.errors import (
+    CitationFileError,
     ConfigError,
+    IndexBusy,
     IndexDamaged,
     IndexIncompatible,
     IndexMissing,
@@ -31,7 +38,11 @@ from qa.errors import (
     UnknownGeneration,
     UnknownSource,
 )
-from qa.types import Answer, Citation, RankedPassage
+from qa.types import Answer, Citation, Encoder, RankedPassage
+
+if TYPE_CHECKING:
+    from qa.app.jobs import Jobs
+    from qa.ingest import Report
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +52,7 @@ DONE, NO, USAGE, NO_INDEX, FAILED = 0, 1, 2, 3, 4
 EXIT_CODES: dict[type[QAError], int] = {
     ConfigError: USAGE,
     QuestionError: USAGE,
+    CitationFileError: USAGE,
     UnknownSource: USAGE,
     UnknownGeneration: USAGE,
     IndexMissing: NO_INDEX,
@@ -99,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     index = add("index", _index)
     index.add_argument("--full", action="store_true", help="build even if nothing changed")
     index.add_argument("--json", action="store_true", help="print the report as JSON")
+    index.add_argument("--watch", action="store_true", help="and again whenever a source changes")
+    index.add_argument("--events", action="store_true", help="print progress as lines of JSON")
     ask = add("ask", _ask)
     ask.add_argument("question", help="the question, in quotation marks")
     ask.add_argument("--limit", type=int, default=5, metavar="N", help="passages to show, 1 to 50")
@@ -109,8 +123,14 @@ def _parser() -> argparse.ArgumentParser:
     serve = add("serve", _serve)
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on, 0 for a free one (8000)")
+    serve.add_argument("--watch", action="store_true", help="rebuild when a source changes")
     for name, run in (("status", _status), ("sources", _sources)):
         add(name, run).add_argument("--json", action="store_true", help="print JSON")
+    verify = add("verify", _verify)
+    verify.add_argument(
+        "file", nargs="?", metavar="ANSWER.json", help="what qa ask --json printed; - for stdin"
+    )
+    verify.add_argument("--json", action="store_true", help="print JSON")
     evaluate = add("eval", _eval)
     evaluate.add_argument("file", type=Path, help="SQuAD-format .json, or .jsonl of questions")
     evaluate.add_argument(
@@ -154,19 +174,67 @@ class _Bar:
             self._bar.close()
 
 
+class _Events:
+    """Prints progress as lines of JSON, ten a second at most, and the end of every phase."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+        self._printed = 0.0
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if phase != self._phase or done == total or now - self._printed >= 0.1:
+            self._phase, self._printed = phase, now
+            self.tell({"phase": phase, "done": done, "total": total})
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Print one line."""
+        print(json.dumps(event), flush=True)
+
+    def close(self) -> None:
+        """End the progress of one build."""
+        self._phase = ""
+
+
 def _index(arguments: argparse.Namespace, settings: Settings) -> int:
     """Build the index, or bring it up to date."""
     from qa.encoder import open_encoder
+
+    if arguments.watch or arguments.events:
+        signal.signal(signal.SIGTERM, _interrupt)  # so that what was begun is swept away
+    events = _Events() if arguments.events else None
+    try:
+        build = partial(_build, arguments, settings, open_encoder(settings), events)
+        if arguments.watch:
+            return _build_on_change(settings, build, events)
+        build()
+    except Exception as error:
+        _tell_error(error, events)
+        raise
+    return DONE
+
+
+def _build(
+    arguments: argparse.Namespace, settings: Settings, encoder: Encoder, events: _Events | None
+) -> None:
     from qa.ingest import build
 
-    bar = _Bar()
+    progress = events or _Bar()
     try:
-        report = build(settings, open_encoder(settings), full=arguments.full, progress=bar)
+        report = build(settings, encoder, full=arguments.full, progress=progress)
     finally:
-        bar.close()
-    if arguments.json:
+        progress.close()
+    if events:
+        events.tell({"report": dataclasses.asdict(report)})
+    elif arguments.json:
         _print_json(dataclasses.asdict(report))
-        return DONE
+    else:
+        _print_report(report)
+    sys.stdout.flush()
+    arguments.full = False  # a watcher goes on with what changes
+
+
+def _print_report(report: Report) -> None:
     if report.changed:
         changes = ", ".join(f"{count} {name}" for name, count in report.sources.items() if count)
         if report.reason:
@@ -178,7 +246,43 @@ def _index(arguments: argparse.Namespace, settings: Settings) -> int:
         print(f"Nothing changed; generation {report.generation} stays.")
     for entry in report.skipped:
         print(f"Skipped {entry.uri}: {entry.reason}")
+
+
+def _build_on_change(settings: Settings, build: Callable[[], None], events: _Events | None) -> int:
+    from qa.watch import RETRY, watch
+
+    def rebuild() -> bool:
+        try:
+            build()
+        except BrokenPipeError:
+            raise
+        except IndexBusy as error:
+            _tell_error(error, events)
+            _say(f"{error}; trying again after the next change, or in {RETRY:.0f} s")
+            return False
+        except Exception as error:  # whatever it is, the next change may mend it
+            _tell_error(error, events)
+            _say(str(error))
+            if not isinstance(error, QAError | OSError):
+                logger.exception("this is a fault of the program")
+        return True
+
+    with contextlib.suppress(KeyboardInterrupt):
+        watch(settings, rebuild, _say, threading.Event())
     return DONE
+
+
+def _tell_error(error: Exception, events: _Events | None) -> None:
+    if events and not isinstance(error, BrokenPipeError):
+        events.tell({"error": str(error), "kind": type(error).__name__})
+
+
+def _say(message: str) -> None:
+    print(f"qa: {message}", file=sys.stderr, flush=True)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _ask(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -260,12 +364,17 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
     import waitress
 
     from qa.app import create_app
+    from qa.app.jobs import Jobs
     from qa.assistant import Live
 
+    jobs = Jobs(settings)
+
     def stop(number: int, frame: FrameType | None) -> NoReturn:
+        jobs.stop()  # so that no stream of progress holds a thread
         raise SystemExit  # waitress then answers the requests in flight, and ends
 
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     live = Live(settings)
     try:
         live.assistant().ask("warm")  # so that the first question is not the slowest
@@ -273,7 +382,7 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
         print(f"qa: {error}; serving without it until it is there", file=sys.stderr)
     try:
         server = waitress.create_server(
-            create_app(live),
+            create_app(live, jobs),
             host=settings.host,
             port=settings.port,
             threads=settings.threads,
@@ -285,8 +394,29 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
         return FAILED
 
     print(f"Serving on http://{settings.host}:{server.effective_port} (Ctrl-C stops)", flush=True)
-    server.run()
+    stopping = threading.Event()
+    beside = []
+    if arguments.watch:
+        beside.append(threading.Thread(target=_rebuild_on_change, args=(settings, jobs, stopping)))
+    for thread in beside:
+        thread.start()
+    try:
+        server.run()
+    finally:
+        stopping.set()
+        jobs.close()
+        for thread in beside:
+            thread.join()
     return DONE
+
+
+def _rebuild_on_change(settings: Settings, jobs: Jobs, stopping: threading.Event) -> None:
+    from qa.watch import watch
+
+    try:
+        watch(settings, jobs.rebuild, _say, stopping)
+    except (OSError, RuntimeError) as error:  # the system watches no more files
+        _say(f"the corpus is no longer watched: {error}")
 
 
 def _status(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -335,6 +465,57 @@ def _sources(arguments: argparse.Namespace, settings: Settings) -> int:
     for entry in store.manifest.skipped:
         print(f"{entry.uri}  skipped: {entry.reason}")
     return DONE
+
+
+def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Check citations, or all sources of the index, against the files as they are now."""
+    from qa.verify import read_citations, verify
+
+    if arguments.file is None:
+        return _verify_sources(arguments, settings)
+    cited = read_citations(arguments.file, _read_text(arguments.file))
+    checked = verify(settings, cited)
+    if arguments.json:
+        _print_json({"citations": [dataclasses.asdict(entry) for entry in checked]})
+    else:
+        for entry in checked:
+            line = f"{entry.state:<9} {_safe(entry.uri)}, characters {entry.start}-{entry.end}"
+            if entry.moved_to:
+                now = entry.moved_to
+                line += f", now {_safe(now.uri)}, characters {now.start}-{now.end}"
+            print(line)
+        print(_counted("citation", [entry.state for entry in checked]))
+    return DONE if all(entry.state == "valid" for entry in checked) else NO
+
+
+def _verify_sources(arguments: argparse.Namespace, settings: Settings) -> int:
+    from qa.stores.local import LocalStore
+    from qa.verify import verify_sources
+
+    store = LocalStore.open(settings.index)
+    checked = list(verify_sources(settings, list(store.sources()), store.manifest.skipped))
+    if arguments.json:
+        sources = [dataclasses.asdict(entry) for entry in checked]
+        _print_json({"generation": store.generation, "sources": sources})
+    else:
+        for entry in checked:
+            if entry.state != "unchanged":
+                print(f"{entry.state:<9} {_safe(entry.uri)}")
+        print(_counted("source", [entry.state for entry in checked]))
+    return DONE if all(entry.state == "unchanged" for entry in checked) else NO
+
+
+def _read_text(name: str) -> str:
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise CitationFileError(name, reason) from error
+
+
+def _counted(noun: str, states: Sequence[str]) -> str:
+    counts = ", ".join(f"{count} {state}" for state, count in Counter(states).items())
+    return f"{len(states)} {noun}{'' if len(states) == 1 else 's'}{': ' if counts else ''}{counts}."
 
 
 def _eval(arguments: argparse.Namespace, settings: Settings) -> int:

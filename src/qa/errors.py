@@ -9,6 +9,7 @@ QAError
 ├─ QuestionError        a question or one of its options: field, reason
 ├─ QuestionFileError    a file of questions: path, reason
 ├─ CalibrationError     a file with a fit of the confidence: path, reason
+├─ CitationFileError    a file of citations: name, reason
 ├─ ModelMissing         name, reason
 ├─ IndexMissing         path
 ├─ IndexDamaged         path, reason
@@ -90,6 +91,16 @@ class CalibrationError(QAError):
         self.path = path
         self.reason = reason
         super().__init__(f"{path}: {reason}; fit it again (qa eval FILE --fit) or delete it")
+
+
+class CitationFileError(QAError):
+    """A file of citations that cannot be used."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        #: of the file, "-" for the standard input
+        self.name = name
+        self.reason = reason
+        super().__init__(f"{name}: {reason}")
 
 
 class ModelMissing(QAError):

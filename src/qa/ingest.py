@@ -240,7 +240,7 @@ def _read_corpus(settings: Settings, live: LocalStore | None, progress: Progress
     manifest = live.manifest if live else None
     known = {**manifest.sources, **manifest.skipped_hashes} if manifest else {}
     stats = manifest.stats if manifest else {}
-    paths = list(_walk(settings.corpus, settings.index.resolve()))
+    paths = list(walk(settings.corpus, settings.index.resolve()))
     for number, (uri, path) in enumerate(paths, 1):
         try:
             stat = _stat(uri, path, settings)
@@ -255,7 +255,7 @@ def _read_corpus(settings: Settings, live: LocalStore | None, progress: Progress
     return corpus
 
 
-def _walk(root: Path, index: Path) -> Iterator[tuple[str, Path]]:
+def walk(root: Path, index: Path) -> Iterator[tuple[str, Path]]:
     """Yield every file below a folder with its uri, in order; links to folders count as files.
 
     Hidden files are left out, what the patterns of `.qaignore` match, and the index itself.

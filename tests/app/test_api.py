@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -7,6 +9,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from fakes import ARTICLE
+from qa.app import create_app
+from qa.assistant import Live
+from qa.config import Settings
 
 SANCTIONS = "How large did the US Treasury estimate targeted sanctions to be by mid-2024?"
 TEXT = ARTICLE.read_bytes().decode()
@@ -228,3 +233,68 @@ def test_an_error_of_ours_tells_no_path(
     assert reply.status_code == 500
     assert "secret" not in reply.get_data(as_text=True)
     assert reply.content_type == "application/problem+json"
+
+
+# verify
+
+
+def verified(client: FlaskClient, *citations: Any) -> Any:
+    return client.post("/api/v1/verify", json={"citations": list(citations)})
+
+
+def test_citations_are_verified(client: FlaskClient) -> None:
+    (citation,) = ask(client, question=SANCTIONS).get_json()["citations"]
+    cited = {name: citation[name] for name in ("uri", "start", "end", "quote", "sha256")}
+    shifted = {**cited, "start": cited["start"] - 3, "end": cited["end"] - 3}
+    altered = {**cited, "quote": cited["quote"].replace("330", "331")}
+    outside = {**cited, "uri": "../pyproject.toml", "sha256": None}
+    reply = verified(client, cited, shifted, altered, outside)
+    assert reply.status_code == 200
+    assert reply.get_json() == {
+        "citations": [
+            {**where(cited), "state": "valid", "moved_to": None},
+            {**where(shifted), "state": "moved", "moved_to": where(cited)},
+            {**where(altered), "state": "changed", "moved_to": None},
+            {**where(outside), "state": "missing", "moved_to": None},
+        ],
+        "generation": client.get("/api/v1/status").get_json()["generation"],
+    }
+    jsonschema.validate(reply.get_json(), schema(client, "/api/v1/verify", "post", "200"))
+
+
+def where(cited: dict[str, Any]) -> dict[str, Any]:
+    return {name: cited[name] for name in ("uri", "start", "end")}
+
+
+CITED = {"uri": "a.txt", "start": 0, "end": 1, "quote": "x"}
+
+
+@pytest.mark.parametrize(
+    ("citations", "field"),
+    [
+        ([], "citations"),
+        ([CITED] * 101, "citations"),
+        ([{**CITED, "start": -1}], "citations.0.start"),
+        ([CITED, {**CITED, "end": "1"}], "citations.1.end"),
+        ([{**CITED, "quote": ""}], "citations.0.quote"),
+        ([{**CITED, "number": 1}], "citations.0.number"),
+    ],
+    ids=["none", "101", "negative", "text", "empty quote", "unknown field"],
+)
+def test_a_bad_citation_is_named(client: FlaskClient, citations: list[Any], field: str) -> None:
+    reply = verified(client, *citations)
+    assert reply.status_code == 422
+    assert [entry["field"] for entry in reply.get_json()["errors"]] == [field]
+
+
+def test_what_is_needed_to_verify_is_named(
+    empty_client: FlaskClient, article_index: Settings, tmp_path: Path
+) -> None:
+    assert verified(empty_client, CITED).get_json()["type"] == "urn:qa:problem:no-index"
+    gone = create_app(Live(replace(article_index, corpus=tmp_path / "gone"))).test_client()
+    reply = verified(gone, CITED)
+    assert (reply.status_code, reply.get_json()["type"]) == (
+        503,
+        "urn:qa:problem:unreadable-corpus",
+    )
+    assert str(tmp_path) not in reply.get_data(as_text=True)

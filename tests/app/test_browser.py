@@ -32,6 +32,9 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+#: Milliseconds that a build in a process of its own may take on a busy machine.
+SLOWEST = 60_000
+expect.set_options(timeout=20_000)
 SIZES = {"desktop": (1100, 800), "phone": (320, 640)}
 
 
@@ -191,3 +194,148 @@ def test_a_failed_request_says_what_to_do(page: Page) -> None:
     page.route("**/api/v1/answer", lambda route: route.fulfill(json={"detail": detail}, status=503))
     ask(page, SANCTIONS)
     expect(page.get_by_role("alert")).to_contain_text(detail)
+
+
+@pytest.fixture
+def own(article_index: Settings, tmp_path: Path) -> Iterator[tuple[str, Path, Path]]:
+    """A server of its own without an index: its address, its corpus, and a folder to pause in.
+
+    Builds pause before they encode while a file named `wait` is in that folder.
+    """
+    shutil.copytree(article_index.index / "models", tmp_path / "index" / "models")
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    shutil.copy(ARTICLE, corpus)
+    (corpus / "broken.txt").write_bytes(b"\xff")
+    code = f"""
+import sys
+import qa.app.jobs
+command = ({sys.executable!r}, "-c", {PAUSING!r}, {str(tmp_path)!r})
+qa.app.jobs.Jobs.__init__.__defaults__ = (command,)
+from qa.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+    command = [sys.executable, "-c", code, "serve", "--port", "0"]
+    command += ["--index", str(tmp_path / "index"), "--corpus", str(corpus)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        address = re.search(r"http://\S+", server.stdout.readline())
+        assert address
+        try:
+            yield address[0], corpus, tmp_path
+        finally:
+            server.terminate()
+            assert server.wait(20) == 0
+
+
+PAUSING = """
+import pathlib, sys, time
+import qa.ingest
+from qa.encoder import OpenVINOEncoder
+qa.ingest._ENCODED_AT_ONCE = 2
+encode = OpenVINOEncoder.encode
+encoded = 0
+def pausing(self, texts):
+    global encoded
+    encoded += len(texts)
+    time.sleep(0.3)
+    while encoded > 4 and pathlib.Path(sys.argv[1], "wait").exists():
+        time.sleep(0.01)
+    return encode(self, texts)
+OpenVINOEncoder.encode = pausing
+from qa.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.fixture(
+    params=[(1100, "light"), (1100, "dark"), (320, "light"), (320, "dark")],
+    ids=lambda value: f"{value[0]} {value[1]}",
+)
+def owned(
+    request: pytest.FixtureRequest, chromium: str, own: tuple[str, Path, Path]
+) -> Iterator[Page]:
+    """The page of the server without an index; nothing may be on the console."""
+    width, scheme = request.param
+    trouble: list[str] = []
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            own[2] / "profile",
+            executable_path=chromium,
+            args=ARGUMENTS,
+            viewport={"width": width, "height": 640},
+            color_scheme=scheme,
+        )
+        page = context.pages[0]
+        page.on("console", lambda message: trouble.append(message.text))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.goto(own[0])
+        yield page
+        context.close()
+    assert trouble == []
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a screenshot of any size where one is asked for (SHOTS names the folder)."""
+    if folder := os.environ.get("SHOTS"):
+        scheme = (
+            "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else ""
+        )
+        page.screenshot(path=f"{folder}/{name}{page.evaluate('innerWidth')}{scheme}.png")
+
+
+def test_the_index_is_rebuilt(owned: Page, own: tuple[str, Path, Path]) -> None:
+    page, (_, corpus, folder) = owned, own
+    expect(page.get_by_text("No question can be answered now")).to_be_visible()
+    expect(page.get_by_label("Your question")).to_be_disabled()
+    rebuild = page.get_by_role("button", name="Rebuild the index")
+    progress = page.get_by_role("progressbar")
+    result = page.locator("#job-result")
+
+    (folder / "wait").touch()
+    rebuild.focus()
+    page.keyboard.press("Enter")
+    expect(progress).to_have_attribute("value", "4", timeout=SLOWEST)
+    expect(page.get_by_role("status").first).to_have_text("Embedding new passages")
+    expect(page.locator("#job-pace")).to_have_text(
+        re.compile(r"^4 of \d, about \d+ seconds? left$")
+    )
+    expect(rebuild).to_be_disabled()
+    assert fits(page)
+    keep(page, "running")
+
+    page.reload()  # the job goes on, and is found again
+    expect(progress).to_have_attribute("value", "4")  # said by the first event of the stream
+    page.get_by_role("button", name="Cancel").focus()
+    page.keyboard.press("Enter")
+    expect(result).to_have_text("Cancelled; the index is what it was.", timeout=SLOWEST)
+    expect(rebuild).to_be_focused()
+    expect(progress).to_be_hidden()
+
+    (folder / "wait").unlink()
+    rebuild.click()
+    expect(result).to_contain_text("The index is up to date; it took ", timeout=SLOWEST)
+    expect(result).to_contain_text("Sources: 1 added.")
+    expect(result).to_contain_text(re.compile(r"Passages: 6, 0 reused, \d embedded\."))
+    expect(result).to_contain_text("1 file skipped:")
+    expect(result.locator("li")).to_have_text(
+        "broken.txt: not UTF-8: invalid start byte at byte 0; save it as UTF-8"
+    )
+    summary = page.locator(".sources summary")  # the server opens the model for the first time
+    expect(summary).to_have_text("1 source, 1 not readable", timeout=SLOWEST)
+    expect(page.get_by_text("No question can be answered now")).to_be_hidden()
+    assert fits(page)
+    keep(page, "report")
+    ask(page, SANCTIONS)
+    expect(page.locator(".quote")).to_contain_text("$330 billion")
+
+    shutil.rmtree(corpus)
+    rebuild.click()
+    expect(result).to_have_text(
+        "The index was not rebuilt. corpus: no such folder; name it with --corpus",
+        timeout=SLOWEST,
+    )
+    expect(page.locator(".quote")).to_contain_text("$330 billion")
+    assert fits(page)
+    page.evaluate("scrollTo(0, 0)")
+    keep(page, "error")

@@ -1,5 +1,7 @@
 // The chat: ask the JSON interface, show what it returns. Source text only ever becomes text nodes.
 
+import { make, plural } from "./dom.js";
+
 const thread = document.getElementById("thread");
 const composer = document.getElementById("composer");
 const box = document.getElementById("question");
@@ -7,20 +9,6 @@ const welcome = document.getElementById("welcome");
 const clear = document.getElementById("clear");
 const announcement = document.getElementById("announcement");
 const STORED = "qa-thread";
-
-/** Make an element; children are elements or text. */
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    element.setAttribute(name, value);
-  }
-  element.append(...children.filter((child) => child !== null && child !== ""));
-  return element;
-}
-
-function plural(count, word) {
-  return `${count} ${word}${count === 1 ? "" : "s"}`;
-}
 
 /** Return where a quote stands, in words. */
 function place(found) {

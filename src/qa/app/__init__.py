@@ -11,15 +11,20 @@ from flask_openapi3.openapi import OpenAPI
 
 from qa.app import problems, security
 from qa.app.api import api, operation
+from qa.app.jobs import Jobs
 from qa.app.pages import pages
+from qa.app.rebuild import rebuild
 from qa.assistant import Live
 
 #: A question with all its options fits many times over.
 _LARGEST_BODY = 256 * 1024
 
 
-def create_app(live: Live) -> Flask:
-    """Make the application that answers from what is live; there need be no index yet."""
+def create_app(live: Live, jobs: Jobs | None = None) -> Flask:
+    """Make the application that answers from what is live; there need be no index yet.
+
+    :param jobs: what rebuilds the index; whoever gives it closes it.
+    """
     web = web_folder()
     app = OpenAPI(
         "qa",
@@ -33,9 +38,11 @@ def create_app(live: Live) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["qa"] = live
+    app.extensions["qa-jobs"] = jobs or Jobs(live.settings)
     problems.install(app)
     security.install(app)
     app.register_api(api)
+    app.register_api(rebuild)
     app.register_api(operation)
     app.register_blueprint(pages)
 

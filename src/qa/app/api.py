@@ -16,21 +16,25 @@ from qa.app.problems import of_error
 from qa.assistant import LONGEST_QUESTION, MOST_PASSAGES, MOST_TURNS, Live
 from qa.errors import QAError, QuestionError, UnknownSource
 from qa.types import Answer, Document, SkippedSource, SourceInfo
+from qa.verify import CheckedCitation, Cited, verify
 
+MOST_CITATIONS = 100
 _DAY = r"^\d{4}-\d{2}-\d{2}$"
 
 
-class _Request(BaseModel):
+class Request(BaseModel):
+    """A body in which an unknown field is refused."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Turn(_Request):
+class Turn(Request):
     """An earlier turn of the conversation."""
 
     question: str = Field(min_length=1, max_length=LONGEST_QUESTION)
 
 
-class AnswerRequest(_Request):
+class AnswerRequest(Request):
     """A question with its options."""
 
     question: str = Field(min_length=1, max_length=LONGEST_QUESTION)
@@ -78,13 +82,37 @@ class StatusReply(BaseModel):
     threshold: float
 
 
+class QuotedCitation(Request):
+    """A quote and where it is said to stand."""
+
+    uri: str = Field(min_length=1)
+    start: int = Field(ge=0, description="0-based, in code points of the source's text")
+    end: int = Field(ge=0, description="exclusive")
+    quote: str = Field(min_length=1)
+    sha256: str | None = Field(None, description="of the file that was cited, to find it renamed")
+
+
+class VerifyRequest(Request):
+    """Citations to check against the files as they are now."""
+
+    citations: list[QuotedCitation] = Field(min_length=1, max_length=MOST_CITATIONS)
+
+
+class VerifyReply(BaseModel):
+    """What became of each citation, in the order of the request."""
+
+    citations: list[CheckedCitation]
+    generation: str
+
+
 class Health(BaseModel):
     """Whether the process runs, or can answer."""
 
     status: str
 
 
-def _problem(description: str) -> dict[str, Any]:
+def problem_response(description: str) -> dict[str, Any]:
+    """Describe a problem document for the schema."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         "description": description,
@@ -92,20 +120,24 @@ def _problem(description: str) -> dict[str, Any]:
     }
 
 
-_NO_INDEX = _problem("No usable index; the detail names the command that makes one.")
-_INVALID = _problem("A field does not fit; the detail names it.")
-_UNKNOWN = _problem("No such source.")
-_ASK_RESPONSES: ResponseDict = {
-    "200": AnswerReply,
-    "400": _problem("The body is not a JSON object."),
-    "413": _problem("The body is too large."),
-    "415": _problem("The content type is not application/json."),
+_NO_INDEX = problem_response("No usable index; the detail names the command that makes one.")
+_INVALID = problem_response("A field does not fit; the detail names it.")
+_UNKNOWN = problem_response("No such source.")
+BODY_PROBLEMS: ResponseDict = {
+    "400": problem_response("The body is not a JSON object."),
+    "413": problem_response("The body is too large."),
+    "415": problem_response("The content type is not application/json."),
     "422": _INVALID,
-    "503": _NO_INDEX,
+}
+_ASK_RESPONSES: ResponseDict = {"200": AnswerReply, **BODY_PROBLEMS, "503": _NO_INDEX}
+_VERIFY_RESPONSES: ResponseDict = {
+    "200": VerifyReply,
+    **BODY_PROBLEMS,
+    "503": problem_response("No usable index, or no corpus; the detail names what to do."),
 }
 
 _questions = Tag(name="questions", description="Ask, and get quoted answers.")
-_index = Tag(name="index", description="What the answers are taken from.")
+INDEX = Tag(name="index", description="What the answers are taken from.")
 _operation = Tag(name="operation", description="For whoever runs the server.")
 
 api = APIBlueprint("api", __name__, url_prefix="/api/v1")
@@ -147,7 +179,7 @@ def answer(body: AnswerRequest) -> Response:
     return jsonify(dataclasses.asdict(reply))
 
 
-@api.get("/sources", tags=[_index], responses={"200": SourcesReply, "503": _NO_INDEX})
+@api.get("/sources", tags=[INDEX], responses={"200": SourcesReply, "503": _NO_INDEX})
 def sources() -> Response:
     """List the sources, and the files that could not be read."""
     store = live().assistant().store
@@ -160,7 +192,7 @@ def sources() -> Response:
 
 @api.get(
     "/sources/<path:uri>",
-    tags=[_index],
+    tags=[INDEX],
     responses={"200": SourceReply, "404": _UNKNOWN, "422": _INVALID, "503": _NO_INDEX},
 )
 def source(path: SourcePath) -> Response:
@@ -168,7 +200,7 @@ def source(path: SourcePath) -> Response:
     return jsonify(dataclasses.asdict(live().assistant().store.document(path.uri)))
 
 
-@api.get("/status", tags=[_index], responses={"200": StatusReply, "503": _NO_INDEX})
+@api.get("/status", tags=[INDEX], responses={"200": StatusReply, "503": _NO_INDEX})
 def status() -> Response:
     """Describe the live generation."""
     assistant = live().assistant()
@@ -182,6 +214,17 @@ def status() -> Response:
         passages=manifest.counts["passages"],
         skipped=[dataclasses.asdict(entry) for entry in manifest.skipped],
         threshold=assistant.threshold,
+    )
+
+
+@api.post("/verify", tags=[_questions], responses=_VERIFY_RESPONSES)
+def verify_citations(body: VerifyRequest) -> Response:
+    """Say of each citation whether it is valid, moved, changed or missing in the files now."""
+    generation = live().assistant().store.generation
+    cited = [Cited(**entry.model_dump()) for entry in body.citations]
+    checked = verify(live().settings, cited)
+    return jsonify(
+        citations=[dataclasses.asdict(entry) for entry in checked], generation=generation
     )
 
 

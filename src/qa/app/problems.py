@@ -18,6 +18,7 @@ from qa.errors import (
     ModelMissing,
     QAError,
     QuestionError,
+    SourceError,
     UnknownSource,
 )
 
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 STATUS: dict[type[QAError], tuple[HTTPStatus, str]] = {
     QuestionError: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
     UnknownSource: (HTTPStatus.NOT_FOUND, "unknown-source"),
+    SourceError: (HTTPStatus.SERVICE_UNAVAILABLE, "unreadable-corpus"),
     IndexMissing: (HTTPStatus.SERVICE_UNAVAILABLE, "no-index"),
     IndexDamaged: (HTTPStatus.SERVICE_UNAVAILABLE, "damaged-index"),
     IndexIncompatible: (HTTPStatus.SERVICE_UNAVAILABLE, "incompatible-index"),
@@ -39,6 +41,7 @@ ADVICE: dict[str, str] = {
     "no-index": "There is no index yet; build it: qa index",
     "damaged-index": "The index is damaged; rebuild it: qa index --full",
     "incompatible-index": "The index was built by other settings; rebuild it: qa index",
+    "unreadable-corpus": "The corpus cannot be read; see: qa doctor",
     "no-model": "The embedding model cannot be loaded; see: qa doctor",
     "internal-error": "The program failed; its log says why.",
 }
@@ -117,7 +120,7 @@ def of_http(error: HTTPException) -> Response:
     name = status.name.lower().replace("_", "-")
     reply = problem(status, name, error.description or status.phrase)
     for name, value in error.get_headers():
-        if name == "Allow":
+        if name in ("Allow", "Retry-After"):
             reply.headers[name] = value
     return reply
 
