@@ -153,7 +153,7 @@ def passages(ranking: sets.Ranking) -> list[Hit]:
 
 def ranking_figures(scorer: SentenceScorer, rankings: Sequence[sets.Ranking]) -> Figures:
     """Rank the sentences of each question; the right section is given."""
-    selector = Selector(scorer, depth=1000, characters=1_000_000)
+    selector = Selector(scorer, depth=1000)
     store = Given(rankings)
     ranks, precisions = [], []
     for ranking in rankings:

@@ -31,7 +31,7 @@ def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings of an empty corpus, without an index."""
-    found = Settings(corpus=tmp_path / "corpus", index=tmp_path / "index", selector="none")
+    found = Settings(corpus=tmp_path / "corpus", index=tmp_path / "index")
     found.corpus.mkdir()
     return found
 

@@ -17,7 +17,7 @@ from qa.ingest import build
 
 def main() -> None:
     """Serve lines until there are no more."""
-    settings = Settings(corpus=Path(sys.argv[1]), index=Path(sys.argv[2]), selector="none")
+    settings = Settings(corpus=Path(sys.argv[1]), index=Path(sys.argv[2]))
     build(settings, FakeEncoder())  # imports what a build imports
     for _ in sys.stdin:
         child = os.fork()

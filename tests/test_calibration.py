@@ -33,15 +33,15 @@ def test_confidence_is_a_logistic_function_of_the_features(
     assert found == pytest.approx(confidence, abs=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["built-in", "none"])
-def test_a_fit_ships_for_the_model_that_ships_and_for_similarity(kind: str) -> None:
-    found = open_calibration(kind, NOWHERE)
+def test_a_fit_ships_for_similarity() -> None:
+    found = open_calibration("none", NOWHERE)
     assert set(found.coefficients) == set(FEATURES)
     assert 0 < found.threshold < 1
 
 
-def test_of_another_model_the_scores_are_not_used() -> None:
-    found = open_calibration("cross-encoder", NOWHERE)
+@pytest.mark.parametrize("kind", ["selector", "cross-encoder"])
+def test_of_a_model_the_scores_are_not_used_until_they_are_fitted(kind: str) -> None:
+    found = open_calibration(kind, NOWHERE)
     assert {"evidence", "gap"}.isdisjoint(found.coefficients)
     assert 0 < found.threshold < 1
 
@@ -54,8 +54,8 @@ def test_a_fit_of_ones_own_comes_first(tmp_path: Path) -> None:
 
 def test_a_fit_for_another_model_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "own.json", "none", Calibration({}, 0.0, 0.5), 30)
-    with pytest.raises(CalibrationError, match="'none', not 'built-in'; fit it again") as caught:
-        open_calibration("built-in", tmp_path / "own.json")
+    with pytest.raises(CalibrationError, match="'none', not 'selector'; fit it again") as caught:
+        open_calibration("selector", tmp_path / "own.json")
     assert caught.value.path == tmp_path / "own.json"
 
 

@@ -7,7 +7,7 @@ from qa.config import Settings
 from qa.ingest import build
 from qa.retrieve import retrieve
 from qa.scorer import SimilarityScorer
-from qa.selector import FEATURES, Selection, Selector, coverage, features
+from qa.selector import DEPTH, FEATURES, Selection, Selector, coverage, features
 from qa.stores.local import LocalStore
 from qa.types import Candidate, Hit, Passage, Sentence
 
@@ -37,17 +37,12 @@ def test_the_sentence_that_answers_is_first(
     assert len(found.features) == len(FEATURES)
 
 
-@pytest.mark.parametrize(
-    ("depth", "characters", "read"), [(3, 1000, 3), (20, 32, 2), (20, 1, 1), (20, 10_000, 8)]
-)
-def test_only_the_best_passages_are_read(
-    settings: Settings, fake: FakeEncoder, depth: int, characters: int, read: int
-) -> None:
-    fill(settings.corpus, {f"{number}.txt": f"Gold {number} melts." for number in range(8)})
-    build(settings, fake)  # passages of 13 characters
-    selector = Selector(SimilarityScorer(fake), depth, characters)
-    found = select(settings, selector, fake, "Does gold melt?")
-    assert len(found.candidates) == read
+@pytest.mark.parametrize("depth", [1, 3, DEPTH])
+def test_only_the_best_passages_are_read(settings: Settings, fake: FakeEncoder, depth: int) -> None:
+    fill(settings.corpus, {f"{number}.txt": f"Gold {number} melts." for number in range(DEPTH + 3)})
+    build(settings, fake)
+    found = select(settings, Selector(SimilarityScorer(fake), depth), fake, "Does gold melt?")
+    assert len(found.candidates) == depth
 
 
 def test_nothing_found(indexed: Settings, fake: FakeEncoder) -> None:

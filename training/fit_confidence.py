@@ -5,9 +5,9 @@
 Two sets of questions, so that the fit knows questions that use the words of their answer (XQuAD)
 and questions that were reworded by someone else (SelQA, training part). Every question is asked
 three times: of all sources (they answer), without its whole article (they do not), and without
-the paragraph or section that answers it (they do not, but come near). One fit for each scorer:
-the one that ships, none (similarity), and any other, whose scores cannot be known here and are
-left out. The measures are those of held-out articles, in six folds.
+the paragraph or section that answers it (they do not, but come near). One fit is for similarity,
+the other for any selector or cross-encoder, whose scores cannot be known here and are left out.
+The measures are those of held-out articles, in six folds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from qa.evaluate import (
     sample,
 )
 from qa.ingest import build
-from qa.scorer import BUILT_IN, NONE
+from qa.scorer import NONE
 from qa.selector import FEATURES
 
 TARGET = Path(__file__).parents[1] / "src" / "qa" / "calibration.json"
@@ -66,14 +66,10 @@ def selqa(path: Path) -> tuple[list[Question], dict[str, str]]:
     return questions, corpus
 
 
-def samples(
-    questions: list[Question], corpus: dict[str, str], selector: str, name: str
-) -> Iterator[Sample]:
+def samples(questions: list[Question], corpus: dict[str, str], name: str) -> Iterator[Sample]:
     """Ask the questions of their corpus, in all three ways."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(
-            corpus=Path(folder, "corpus"), index=Path(folder, "index"), selector=selector
-        )
+        settings = Settings(corpus=Path(folder, "corpus"), index=Path(folder, "index"))
         for uri, text in corpus.items():
             target = settings.corpus / uri
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -106,15 +102,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"write {TARGET.name}")
     arguments = parser.parse_args()
     sets = {"XQuAD": read_questions(arguments.xquad), "SelQA": selqa(arguments.selqa)}
-    found = {
-        selector: {name: list(samples(*found, selector, name)) for name, found in sets.items()}
-        for selector in (BUILT_IN, NONE)
-    }
-    result = {
-        BUILT_IN: fitted(found[BUILT_IN], FEATURES),
-        NONE: fitted(found[NONE], FEATURES),
-        "any": fitted(found[NONE], WITHOUT_SCORER),
-    }
+    found = {name: list(samples(*read, name)) for name, read in sets.items()}
+    result = {NONE: fitted(found, FEATURES), "any": fitted(found, WITHOUT_SCORER)}
     print(json.dumps(result, indent=1))
     if arguments.write:
         TARGET.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ from qa.config import Settings
 from qa.encoder import open_encoder
 from qa.errors import IndexIncompatible, QAError, QuestionError, UnknownSource
 from qa.retrieve import retrieve
-from qa.scorer import open_scorer
+from qa.scorer import SimilarityScorer, open_scorer
 from qa.selector import DEPTH, Selection, Selector
 from qa.stores.generation import pointer
 from qa.stores.local import LocalStore
@@ -125,6 +125,13 @@ class Assistant:
             uris=uris,
         )
         return hits, self._selector.select(self.store, question, hits)
+
+    def prepare(self, stopping: threading.Event) -> None:
+        """Encode sentences before they are asked about, until told to stop or memory is full."""
+        if isinstance(self.scorer, SimilarityScorer):
+            for row in range(self.store.manifest.counts["passages"]):
+                if stopping.is_set() or not self.scorer.learn(self.store.passages([row])):
+                    return
 
     def searched(
         self,

@@ -42,6 +42,7 @@ from qa.types import Answer, Citation, Encoder, RankedPassage
 
 if TYPE_CHECKING:
     from qa.app.jobs import Jobs
+    from qa.assistant import Live
     from qa.ingest import Report
 
 logger = logging.getLogger(__name__)
@@ -377,7 +378,7 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
     signal.signal(signal.SIGINT, stop)
     live = Live(settings)
     try:
-        live.assistant().ask("warm")  # so that the first question is not the slowest
+        live.assistant().encoder.encode(["warm"])  # so that the first question is not the slowest
     except QAError as error:
         print(f"qa: {error}; serving without it until it is there", file=sys.stderr)
     try:
@@ -395,7 +396,7 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
 
     print(f"Serving on http://{settings.host}:{server.effective_port} (Ctrl-C stops)", flush=True)
     stopping = threading.Event()
-    beside = []
+    beside = [threading.Thread(target=_prepare, args=(live, stopping))]
     if arguments.watch:
         beside.append(threading.Thread(target=_rebuild_on_change, args=(settings, jobs, stopping)))
     for thread in beside:
@@ -417,6 +418,11 @@ def _rebuild_on_change(settings: Settings, jobs: Jobs, stopping: threading.Event
         watch(settings, jobs.rebuild, _say, stopping)
     except (OSError, RuntimeError) as error:  # the system watches no more files
         _say(f"the corpus is no longer watched: {error}")
+
+
+def _prepare(live: Live, stopping: threading.Event) -> None:
+    with contextlib.suppress(QAError):  # without an index there is nothing to prepare
+        live.assistant().prepare(stopping)
 
 
 def _status(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -1,8 +1,4 @@
-"""Models that read a question beside the sentences of a passage, and say which one answers.
-
-The one that ships reads a passage whole, so that a sentence is judged with its title, its headings
-and its neighbours, and one run scores all of them. How it was trained: training/README.md.
-"""
+"""What says which sentences of a passage answer: likeness, or a model that reads both."""
 
 from __future__ import annotations
 
@@ -12,8 +8,7 @@ import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from importlib import resources
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +21,8 @@ from qa.graph import Graph
 from qa.splitter import context
 from qa.types import Encoder, Passage, Scores, SentenceScorer, Span, Vectors
 
-#: The setting for the model that ships, and for none at all.
-BUILT_IN, NONE = "built-in", "none"
+#: The setting for no model but the encoder.
+NONE = "none"
 _FILES = ("model.json", "model.xml", "model.bin", "tokenizer.json")
 #: Word pieces of a question that are read.
 _QUESTION = 64
@@ -35,6 +30,8 @@ _QUESTION = 64
 #: one length share a run, and few different lengths keep the runtime from preparing many.
 _BATCH = 2048
 _STEP = 16
+#: Sentences that are read a second time.
+_READ_AGAIN = 8
 #: Cosine to log-odds, for ranking alone: similarity knows no point at which it means "no answer".
 _STEEPNESS = 10.0
 
@@ -48,10 +45,9 @@ def open_scorer(settings: Settings, encoder: Encoder) -> SentenceScorer:
 
 
 def open_model(name: str) -> SentenceScorer:
-    """Open the model that ships, or another by its name or folder; raise as `open_scorer` does."""
-    if name == BUILT_IN:
-        return ReadingScorer(Path(str(resources.files("qa") / "model")))
-    return PairScorer(name, model_folder(name))
+    """Open a selector or a cross-encoder by its name or folder; raise as `open_scorer` does."""
+    folder = model_folder(name)
+    return (ReadingScorer if (folder / "model.xml").is_file() else PairScorer)(name, folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +65,26 @@ class _Row:
 
 
 class ReadingScorer:
-    """The model that ships: a graph from word pieces to one log-odds each.
+    """A selector that training/ makes: a graph from word pieces to one log-odds each.
 
-    A sentence's log-odds are the mean of those of its word pieces.
+    A sentence's log-odds are the mean of those of its word pieces. Passages are read whole first;
+    then the best sentences once more, each alone below its headings. Both readings count alike:
+    the first knows what "it" is, the second is not distracted by the neighbours.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
         from tokenizers import Tokenizer
 
-        missing = [name for name in _FILES if not (folder / name).is_file()]
+        missing = [file for file in _FILES if not (folder / file).is_file()]
         if missing:
-            reason = f"{folder} has no {missing[0]}; install the package again"
-            raise ModelMissing(BUILT_IN, reason)
+            raise ModelMissing(name, f"{folder} has no {missing[0]}")
         facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         # compiled beside whatever else a start has to do
         background = ThreadPoolExecutor(1)
         self._graph = background.submit(Graph, folder / "model.xml")
         background.shutdown(wait=False)
-        self.kind = BUILT_IN
+        self.kind = "selector"
         self._window: int = facts["max_tokens"]
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
@@ -96,6 +93,27 @@ class ReadingScorer:
 
     def score(self, question: str, passages: Sequence[Passage]) -> list[Scores]:
         """Return the log-odds of each sentence of each passage; above 0, it rather answers."""
+        scores = self._read(question, passages)
+        chosen = _best(scores, passages)
+        if not chosen:
+            return scores
+        alone = [
+            replace(passages[place], sentences=(passages[place].sentences[number],))
+            for place, number in chosen
+        ]
+        again = {
+            found: float(value[0])
+            for found, value in zip(chosen, self._read(question, alone), strict=True)
+        }
+        least = min(again.values())
+        for place, passage in enumerate(passages):
+            if len(passage.sentences) > 1:
+                numbers = range(len(passage.sentences))
+                second = np.array([again.get((place, number), least) for number in numbers])
+                scores[place] = np.asarray((scores[place] + second) / 2, np.float32)
+        return scores
+
+    def _read(self, question: str, passages: Sequence[Passage]) -> list[Scores]:
         scores = [np.empty(len(passage.sentences), np.float32) for passage in passages]
         for rows, length in _batches(self._rows(question, passages)):
             ids = np.zeros((len(rows), length), np.int64)
@@ -137,6 +155,17 @@ class ReadingScorer:
 
     def _count(self, texts: Sequence[str]) -> list[int]:
         return [len(pieces) for pieces in self._pieces(texts)]
+
+
+def _best(scores: Sequence[Scores], passages: Sequence[Passage]) -> list[tuple[int, int]]:
+    """Return passage and number of the best sentences, of those that have neighbours."""
+    found = [
+        (-float(value), place, number)
+        for place, values in enumerate(scores)
+        if len(passages[place].sentences) > 1
+        for number, value in enumerate(values)
+    ]
+    return [(place, number) for _, place, number in sorted(found)[:_READ_AGAIN]]
 
 
 def _batches(rows: Iterator[_Row]) -> Iterator[tuple[list[_Row], int]]:
@@ -229,6 +258,11 @@ class SimilarityScorer:
         """Return ten times the cosine of each sentence of each passage."""
         vector = self._encoder.encode([question])[0]
         return [_STEEPNESS * (known @ vector) for known in self._vectors(passages)]
+
+    def learn(self, passages: Sequence[Passage]) -> bool:
+        """Encode the sentences of some passages ahead; return False once memory is full."""
+        self._vectors(passages)
+        return self._kept < _KEPT_SENTENCES
 
     def _vectors(self, passages: Sequence[Passage]) -> list[Vectors]:
         """Return the vectors of each passage's sentences, encoding those not known yet."""

@@ -253,7 +253,7 @@ class Encoder(Protocol):
 class SentenceScorer(Protocol):
     """Says which sentences answer a question."""
 
-    #: what its scores mean: "built-in", "none" (similarity), or "cross-encoder"
+    #: what its scores mean: "none" (similarity), "selector" or "cross-encoder"
     kind: str
 
     def score(self, question: str, passages: Sequence[Passage]) -> list[Scores]:
