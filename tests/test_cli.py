@@ -393,6 +393,7 @@ def test_every_error_has_an_exit_code(kind: type[QAError]) -> None:
         "QuestionError": 2,
         "CitationFileError": 2,
         "UnknownSource": 2,
+        "UnknownGeneration": 2,
         "IndexMissing": 3,
         "IndexDamaged": 3,
         "IndexIncompatible": 3,

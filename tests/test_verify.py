@@ -15,6 +15,7 @@ from fakes import FakeEncoder, fill
 from qa.config import Settings
 from qa.errors import CitationFileError, SourceError
 from qa.ingest import build
+from qa.readers.worker import Worker
 from qa.stores.local import LocalStore
 from qa.types import Location
 from qa.verify import CheckedCitation, Cited, _nearest, read_citations, verify, verify_sources
@@ -107,11 +108,11 @@ def test_every_file_is_read_once_and_the_order_kept(
     fill(settings.corpus, {"a.txt": METALS, "b.txt": METALS})
     opened: list[str] = []
 
-    def read(uri: str, data: bytes) -> Any:
+    def read(worker: Worker, uri: str, data: bytes) -> Any:
         opened.append(uri)
         return qa.readers.read(uri, data)
 
-    monkeypatch.setattr("qa.verify.read", read)
+    monkeypatch.setattr(Worker, "read", read)
     found = verify(settings, [gold("b.txt"), gold("a.txt", quote="Tin."), gold("b.txt", start=0)])
     assert opened == ["b.txt", "a.txt"]
     assert found == [

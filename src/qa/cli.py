@@ -203,6 +203,8 @@ def _index(arguments: argparse.Namespace, settings: Settings) -> int:
 
     if arguments.watch or arguments.events:
         signal.signal(signal.SIGTERM, _interrupt)  # so that what was begun is swept away
+    if arguments.watch:
+        signal.signal(signal.SIGINT, _interrupt)  # a shell lets its background ignore it
     events = _Events() if arguments.events else None
     try:
         build = partial(_build, arguments, settings, open_encoder(settings), events)

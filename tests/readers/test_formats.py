@@ -16,6 +16,7 @@ from qa.assistant import Assistant
 from qa.config import Settings
 from qa.ingest import build as build_index
 from qa.readers import READERS, source
+from qa.scorer import SimilarityScorer
 from qa.stores.local import LocalStore
 from qa.types import Answer
 
@@ -90,7 +91,8 @@ LIBRARIES = {
 def ask(settings: Settings, encoder: FakeEncoder, question: str) -> tuple[Answer, LocalStore]:
     build_index(settings, encoder)
     store = LocalStore.open(settings.index)
-    return Assistant(store, encoder, replace(settings, threshold=0.0)).ask(question), store
+    scorer = SimilarityScorer(encoder)
+    return Assistant(store, encoder, scorer, replace(settings, threshold=0.0)).ask(question), store
 
 
 @pytest.mark.parametrize(

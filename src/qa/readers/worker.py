@@ -34,6 +34,7 @@ _PROGRAM = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from qa.readers.worker import main; main(sys.argv[2:])"
 )
+_HOME = Path(__file__).resolve().parents[2]
 _WATCH_SECONDS = 0.2
 _REFUSALS = {"UnsupportedFormat": UnsupportedFormat}
 #: Python's names of what a reader has no need to do.
@@ -145,7 +146,7 @@ def _crash(child: _Child) -> str:
 def _start(settings: Settings) -> _Child:
     limits = [str(settings.reader_memory_mb), str(settings.reader_characters)]
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", _PROGRAM, str(Path(__file__).parents[2]), *limits],
+        [sys.executable, "-P", "-c", _PROGRAM, str(_HOME), *limits],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

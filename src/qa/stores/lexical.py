@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -50,7 +51,8 @@ def write(folder: Path, passages: Iterable[Passage]) -> None:
 def sweep(folder: Path) -> None:
     """Remove the locks that tantivy leaves where it may write."""
     for lock in (folder / FOLDER).glob(".tantivy-*.lock"):
-        lock.unlink()
+        with contextlib.suppress(OSError):
+            lock.unlink()
 
 
 class LexicalIndex:
@@ -101,7 +103,9 @@ def _open(folder: Path) -> tuple[Any, Any]:
     tantivy wants a lock beside the files while it opens them; links to them will do.
     """
     try:
-        return _load(folder)
+        found = _load(folder)
+        sweep(folder.parent)
+        return found
     except ValueError:
         with tempfile.TemporaryDirectory(prefix="qa-lexical-") as linked:
             for path in folder.glob("[!.]*"):
