@@ -90,3 +90,8 @@ def fill(folder: Path, files: Mapping[str, str | bytes]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def written(folder: Path) -> list[Path]:
+    """List what is below a folder, without the locks that tantivy leaves where it reads."""
+    return sorted(path for path in folder.rglob("*") if not path.name.startswith(".tantivy-"))

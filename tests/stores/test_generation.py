@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from fakes import FakeEncoder, fill
+from fakes import FakeEncoder, fill, written
 from qa.config import Settings
 from qa.errors import (
     IndexBusy,
@@ -65,7 +65,7 @@ def test_a_generation_is_described_by_its_manifest(indexed: Settings, fake: Fake
     assert (manifest.format, manifest.model, manifest.dimension) == (2, "fake-1", 256)
     assert sorted(manifest.sources) == ["cities/vienna.md", "notes.txt", "rivers.md"]
     assert manifest.counts == {"sources": 3, "passages": report.passages["total"]}
-    on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    on_disk = {path.relative_to(folder).as_posix() for path in written(folder) if path.is_file()}
     assert on_disk == {*manifest.files, "manifest.json"}
 
 
@@ -239,7 +239,7 @@ def test_a_failed_build_leaves_the_old_generation_live(
     broken: str,
     error: BaseException,
 ) -> None:
-    before = sorted(path for path in indexed.index.rglob("*"))
+    before = written(indexed.index)
     live = generation.current(indexed.index).name
 
     class Broken(FakeEncoder):
@@ -255,7 +255,7 @@ def test_a_failed_build_leaves_the_old_generation_live(
         fill(indexed.corpus, {"new.txt": "Lead melts at 327 degrees."})
         with pytest.raises(type(error)):
             build(indexed, Broken() if broken == "encoder" else fake, full=True)
-    assert sorted(path for path in indexed.index.rglob("*")) == before
+    assert written(indexed.index) == before
     assert LocalStore.open(indexed.index).generation == live
     assert build(indexed, fake).sources["added"] == 1
 

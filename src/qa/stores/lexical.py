@@ -103,9 +103,7 @@ def _open(folder: Path) -> tuple[Any, Any]:
     tantivy wants a lock beside the files while it opens them; links to them will do.
     """
     try:
-        found = _load(folder)
-        sweep(folder.parent)
-        return found
+        return _load(folder)
     except ValueError:
         with tempfile.TemporaryDirectory(prefix="qa-lexical-") as linked:
             for path in folder.glob("[!.]*"):
