@@ -3,7 +3,8 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -586,6 +587,34 @@ def test_other_settings_build_everything_anew_and_say_why(
     assert report.reason == reason
     assert report.passages["reused"] == 0
     assert len(encoder.encoded) == report.passages["embedded"] > 0
+
+
+def test_a_damaged_index_is_built_anew_and_it_is_said_why(
+    indexed: Settings, fake: FakeEncoder
+) -> None:
+    (generation.current(indexed.index) / "passages.sqlite").write_bytes(b"")
+    report = build(indexed, fake)
+    assert report.reason.startswith("the index before cannot be used: ")
+    assert report.passages["reused"] == 0
+    assert build(indexed, fake).changed is False
+
+
+def test_what_another_builder_published_meanwhile_is_built_upon(
+    settings: Settings, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(settings.corpus, CORPUS)
+
+    @contextmanager
+    def late(index: Path) -> Iterator[None]:
+        monkeypatch.undo()
+        build(settings, fake)
+        with generation.lock(index):
+            yield
+
+    monkeypatch.setattr("qa.stores.generation.lock", late)
+    report = build(settings, fake)
+    assert report.changed is False
+    assert report.sources["unchanged"] == 3
 
 
 def test_a_full_build_takes_nothing_over(indexed: Settings, fake: FakeEncoder) -> None:

@@ -52,6 +52,18 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class _Before:
+    """What was live before a build."""
+
+    #: its id, as the pointer says it; empty when there is none
+    name: str
+    #: None when there is none, or none that can be read
+    manifest: generation.Manifest | None = None
+    #: why it cannot be read
+    unusable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class _File:
     """A file of the corpus as it is now."""
 
@@ -94,75 +106,99 @@ def build(
     clock = _Clock()
     if not settings.corpus.is_dir():
         raise SourceError(str(settings.corpus), "no such folder; name it with --corpus")
-    live = _live(settings.index)
-    corpus = _read_corpus(settings, live, progress)
-    clock.lap("read")
-    if live and not full and _same(live.manifest, corpus, encoder, settings):
-        return _unchanged(live, clock)
+    before = _before(settings.index)
+    corpus = _read_corpus(settings, before.manifest, progress)
+    if not full and _same(before.manifest, corpus, encoder, settings):
+        return _unchanged(before, clock)
     with generation.lock(settings.index):
-        live = _live(settings.index)  # the builder before may have just ended
-        base, reason = (None, "") if full else _base(live, encoder, settings)
-        manifest = live.manifest if live else None
-        if manifest and manifest.sources and not (corpus.files or corpus.skipped or full):
-            raise SourceError(
-                str(settings.corpus),
-                f"holds no file, and the index has {len(manifest.sources)} sources; where that is "
-                "meant: qa index --full",
-            )
+        if generation.pointer(settings.index) != before.name:  # another builder has just ended
+            before = _before(settings.index)
+            corpus = _read_corpus(settings, before.manifest, progress)
+            if not full and _same(before.manifest, corpus, encoder, settings):
+                return _unchanged(before, clock)
+        clock.lap("read")
+        if not full:
+            _refuse_empty(corpus, before, settings)
         with generation.building(settings.index) as folder:
-            parts, skipped = _split_corpus(corpus, base, settings, encoder, progress)
-            clock.lap("split")
-            vectors, embedded = _encode(parts, base, _window(settings, encoder), encoder, progress)
-            clock.lap("embed")
-            local.write(folder, parts, vectors)
-            sources = {part.document.uri: part.document.sha256 for part in parts}
-            wanted = sum(bool(key) for part in parts for key in part.keys)
-            changes = _changes(manifest, sources)
-            passages = {"total": len(vectors), "reused": wanted - embedded, "embedded": embedded}
-            entries = {
-                "model": encoder.name,
-                "dimension": encoder.dimension,
-                "splitter": splitter_settings(settings),
-                "sources": sources,
-                "skipped": tuple(skipped),
-                "skipped_hashes": {
-                    entry.uri: corpus.files[entry.uri].sha256
-                    for entry in skipped
-                    if entry.uri in corpus.files
-                },
-                "stats": {uri: file.stat for uri, file in corpus.files.items() if file.stat},
-                "counts": {"sources": len(sources), "passages": len(vectors)},
-                "report": {
-                    "reason": reason,
-                    "sources": changes,
-                    "passages": passages,
-                    "seconds": clock.total(),
-                },
-            }
-            name = generation.publish(
-                settings.index,
-                folder,
-                entries,
-                now or datetime.now(UTC),
-                keep=settings.generations,
-                verify=local.verify,
-            )
+            return _build(folder, corpus, before, settings, encoder, full, clock, progress, now)
+
+
+def _build(
+    folder: Path,
+    corpus: _Corpus,
+    before: _Before,
+    settings: Settings,
+    encoder: Encoder,
+    full: bool,
+    clock: _Clock,
+    progress: Progress,
+    now: datetime | None,
+) -> Report:
+    base, reason = (None, "") if full else _base(before, encoder, settings)
+    parts, skipped = _split_corpus(corpus, base, settings, encoder, progress)
+    clock.lap("split")
+    vectors, embedded = _encode(parts, base, _window(settings, encoder), encoder, progress)
+    clock.lap("embed")
+    local.write(folder, parts, vectors)
+    sources = {part.document.uri: part.document.sha256 for part in parts}
+    wanted = sum(bool(key) for part in parts for key in part.keys)
+    changes = _changes(before.manifest, sources)
+    passages = {"total": len(vectors), "reused": wanted - embedded, "embedded": embedded}
+    entries = {
+        "model": encoder.name,
+        "dimension": encoder.dimension,
+        "splitter": splitter_settings(settings),
+        "sources": sources,
+        "skipped": tuple(skipped),
+        "skipped_hashes": {
+            entry.uri: corpus.files[entry.uri].sha256
+            for entry in skipped
+            if entry.uri in corpus.files
+        },
+        "stats": {uri: file.stat for uri, file in corpus.files.items() if file.stat},
+        "counts": {"sources": len(sources), "passages": len(vectors)},
+        "report": {
+            "reason": reason,
+            "sources": changes,
+            "passages": passages,
+            "seconds": clock.total(),
+        },
+    }
+    name = generation.publish(
+        settings.index,
+        folder,
+        entries,
+        now or datetime.now(UTC),
+        keep=settings.generations,
+        verify=local.verify,
+    )
     clock.lap("publish")
     return Report(name, True, reason, changes, passages, tuple(skipped), clock.total())
 
 
-def _unchanged(live: LocalStore, clock: _Clock) -> Report:
-    manifest = live.manifest
-    total = manifest.counts["passages"]
+def _unchanged(before: _Before, clock: _Clock) -> Report:
+    clock.lap("read")
+    assert before.manifest
+    total = before.manifest.counts["passages"]
     return Report(
-        live.generation,
+        before.name,
         False,
         "",
-        _changes(manifest, manifest.sources),
+        _changes(before.manifest, before.manifest.sources),
         {"total": total, "reused": total, "embedded": 0},
-        manifest.skipped,
+        before.manifest.skipped,
         clock.total(),
     )
+
+
+def _refuse_empty(corpus: _Corpus, before: _Before, settings: Settings) -> None:
+    known = len(before.manifest.sources) if before.manifest else 0
+    if known and not (corpus.files or corpus.skipped):
+        raise SourceError(
+            str(settings.corpus),
+            f"holds no file, and the index has {known} sources; where that is meant: "
+            "qa index --full",
+        )
 
 
 def splitter_settings(settings: Settings) -> dict[str, int]:
@@ -179,21 +215,22 @@ def _window(settings: Settings, encoder: Encoder) -> int:
     return min(settings.passage_tokens, encoder.max_tokens) - 2  # for the special word pieces
 
 
-def _live(index: Path) -> LocalStore | None:
-    """Open the live generation, None when there is none that can be built upon."""
+def _before(index: Path) -> _Before:
+    """Look at the live generation, and compare its files with their checksums."""
+    name = generation.pointer(index)
     try:
-        return LocalStore.open(index)
-    except (IndexMissing, IndexDamaged, IndexIncompatible):
-        return None
+        return _Before(name, generation.check(generation.current(index)))
+    except IndexMissing:
+        return _Before(name)
+    except IndexDamaged as error:
+        return _Before(name, unusable=f"the index before cannot be used: {error.reason}")
 
 
-def _base(
-    live: LocalStore | None, encoder: Encoder, settings: Settings
-) -> tuple[LocalStore | None, str]:
-    """Return the generation to take sources and vectors over from, or why there is none."""
-    if live is None:
-        return None, ""
-    manifest = live.manifest
+def _base(before: _Before, encoder: Encoder, settings: Settings) -> tuple[LocalStore | None, str]:
+    """Open the generation to take sources and vectors over from, or say why there is none."""
+    manifest = before.manifest
+    if manifest is None:
+        return None, before.unusable
     if manifest.model != encoder.name:
         return None, f"the model is now {encoder.name}, the index was built with {manifest.model}"
     splitter = splitter_settings(settings)
@@ -204,14 +241,24 @@ def _base(
             if manifest.splitter.get(key) != value
         )
         return None, f"texts are split differently: {differing}"
-    return live, ""
+    try:
+        return LocalStore(settings.index / "generations" / before.name, manifest), ""
+    except IndexIncompatible as error:
+        return None, f"the {error.field} of an index is now {error.expected}, was {error.found}"
+    except IndexDamaged as error:
+        return None, f"the index before cannot be used: {error.reason}"
 
 
-def _same(live: generation.Manifest, corpus: _Corpus, encoder: Encoder, settings: Settings) -> bool:
+def _same(
+    live: generation.Manifest | None, corpus: _Corpus, encoder: Encoder, settings: Settings
+) -> bool:
+    if live is None:
+        return False
     unreadable = {_shown(entry.uri) for entry in corpus.skipped}
     known = {entry.uri for entry in live.skipped} - set(live.skipped_hashes)
     return (
-        live.model == encoder.name
+        live.format == generation.FORMAT
+        and live.model == encoder.name
         and live.splitter == splitter_settings(settings)
         and {**live.sources, **live.skipped_hashes} == corpus.hashes
         and unreadable == known
@@ -234,16 +281,17 @@ def _changes(live: generation.Manifest | None, sources: dict[str, str]) -> dict[
     }
 
 
-def _read_corpus(settings: Settings, live: LocalStore | None, progress: Progress) -> _Corpus:
+def _read_corpus(
+    settings: Settings, manifest: generation.Manifest | None, progress: Progress
+) -> _Corpus:
     """Find the files and what tells their content; what was not touched is not read."""
     corpus = _Corpus()
-    manifest = live.manifest if live else None
     known = {**manifest.sources, **manifest.skipped_hashes} if manifest else {}
     stats = manifest.stats if manifest else {}
     paths = list(walk(settings.corpus, settings.index.resolve()))
     for number, (uri, path) in enumerate(paths, 1):
         try:
-            stat = _stat(uri, path, settings)
+            stat = file_stat(uri, path, settings)
             if stat and stats.get(uri) == stat and uri in known:
                 corpus.files[uri] = _File(path, known[uri], stat)
             else:
@@ -290,7 +338,7 @@ def _ignored(path: Path) -> pathspec.GitIgnoreSpec:
         raise SourceError(IGNORE, f"not a list of patterns as in .gitignore ({error})") from error
 
 
-def _stat(uri: str, path: Path, settings: Settings) -> list[int]:
+def file_stat(uri: str, path: Path, settings: Settings) -> list[int]:
     """Return what changes when a file is written to; empty when it was written to just now.
 
     :raises SourceError: for what is no file to be read.

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from qa.config import Settings
 from qa.errors import CitationFileError, SourceError
-from qa.ingest import walk
+from qa.ingest import file_stat, walk
 from qa.readers.worker import Worker
 from qa.types import Location, SkippedSource, SourceInfo
 
@@ -167,8 +167,7 @@ class _Corpus:
         self._worker = worker
         if not settings.corpus.is_dir():
             raise SourceError(str(settings.corpus), "no such folder; name it with --corpus")
-        self._root = settings.corpus.resolve()
-        self._largest = settings.max_source_mb * 1024 * 1024
+        self._settings = settings
         self.files: Mapping[str, Path] = dict(walk(settings.corpus, settings.index.resolve()))
         self._uris: dict[str, list[str]] | None = None
 
@@ -176,13 +175,8 @@ class _Corpus:
         """Return whether a file would be read: inside the corpus, regular, not too large."""
         path = self.files.get(uri)
         try:
-            return (
-                path is not None
-                and path.resolve().is_relative_to(self._root)
-                and path.is_file()
-                and path.stat().st_size <= self._largest
-            )
-        except (OSError, RuntimeError):  # a link that leads to itself
+            return path is not None and file_stat(uri, path, self._settings) is not None
+        except SourceError:
             return False
 
     def text(self, uri: str) -> str | None:

@@ -248,7 +248,7 @@ def test_a_closed_server_starts_nothing(slow: Jobs) -> None:
 def test_silence_is_broken(slow: Jobs, tmp_path: Path) -> None:
     job = slow.start()
     until((tmp_path / "begun").exists)
-    until(lambda: slow.get(job.id).phase == "split")  # type: ignore[union-attr]
+    until(lambda: slow.list()[0].phase == "split")
     following = slow.follow(job.id, keep_alive=0.1)
     first, second = next(following), next(following)
     assert first and first.phase == "split"

@@ -80,9 +80,9 @@ class Worker:
             process = self._child.process
             process.kill()
             process.wait()
-            for pipe in (process.stdin, process.stdout):
+            for pipe in filter(None, (process.stdin, process.stdout)):
                 with contextlib.suppress(OSError):
-                    pipe.close()  # type: ignore[union-attr]
+                    pipe.close()
         self._child = None
 
     def read(self, uri: str, data: bytes) -> Document:
