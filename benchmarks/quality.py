@@ -92,7 +92,7 @@ def figures(settings: Settings, data: Path | None, sample: int) -> Iterator[tupl
         "wikiqa-test": sets.wikiqa(data / "wikiqa-test.tsv"),
     }
     for name, found in rankings.items():
-        for measure, value in ranking_figures(scorer, drawn(found, sample)).items():
+        for measure, value in ranking_figures(encoder, scorer, drawn(found, sample)).items():
             yield f"{name}: {measure}", value
     pairs = sets.squad_sentences(data / "squad-sentences-eval.tsv")
     for measure, value in sentence_figures(settings, encoder, scorer, pairs, sample).items():
@@ -151,13 +151,16 @@ def passages(ranking: sets.Ranking) -> list[Hit]:
     return hits
 
 
-def ranking_figures(scorer: SentenceScorer, rankings: Sequence[sets.Ranking]) -> Figures:
+def ranking_figures(
+    encoder: Encoder, scorer: SentenceScorer, rankings: Sequence[sets.Ranking]
+) -> Figures:
     """Rank the sentences of each question; the right section is given."""
     selector = Selector(scorer, depth=1000)
     store = Given(rankings)
     ranks, precisions = [], []
     for ranking in rankings:
-        selection = selector.select(store, ranking.question, passages(ranking))
+        (vector,) = encoder.encode([ranking.question])
+        selection = selector.select(store, ranking.question, vector, passages(ranking))
         order = [found.sentence.start in ranking.right for found in selection.candidates]
         hits = [place for place, right in enumerate(order, 1) if right]
         ranks.append(hits[0] if hits else 0)

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fakes import FakeEncoder
@@ -27,6 +28,18 @@ def passage(*sentences: str, title: str = "", section: tuple[str, ...] = ()) -> 
     return Passage("a.txt", title, 0, len(text), text, text, section, 1, None, tuple(places))
 
 
+#: Of a question, for a model that reads it as text.
+NO_VECTOR = np.zeros(1, np.float32)
+#: A model of the smallest size, never trained.
+TINY = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "num_labels": 1,
+    "initializer_range": 1.0,
+}
+
 METALS = passage(
     "Gold is a soft yellow metal.",
     "It melts at 1,064 degrees.",
@@ -42,17 +55,10 @@ def reading_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from transformers import BertConfig, BertForTokenClassification
 
-    class Scores(torch.nn.Module):  # type: ignore[misc]
+    class Scores(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            config = BertConfig(
-                hidden_size=16,
-                num_hidden_layers=1,
-                num_attention_heads=2,
-                intermediate_size=16,
-                num_labels=1,
-                initializer_range=1.0,
-            )
+            config = BertConfig(**TINY)
             self.model = BertForTokenClassification(config)
 
         def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Any:
@@ -83,10 +89,10 @@ def reading(reading_model: Path) -> SentenceScorer:
 
 def test_a_passage_is_read_by_itself(reading: SentenceScorer) -> None:
     question = "At what temperature does gold melt?"
-    both = reading.score(question, [METALS, RIVERS])
+    both = reading.score(question, NO_VECTOR, [METALS, RIVERS])
     assert [len(found) for found in both] == [3, 2]
     for found, alone in zip(both, ([METALS], [RIVERS]), strict=True):
-        assert reading.score(question, alone)[0] == pytest.approx(found, abs=1e-4)
+        assert reading.score(question, NO_VECTOR, alone)[0] == pytest.approx(found, abs=1e-4)
     values = {round(float(value), 4) for found in both for value in found}
     assert len(values) == 5
 
@@ -94,9 +100,9 @@ def test_a_passage_is_read_by_itself(reading: SentenceScorer) -> None:
 def test_a_sentence_is_read_with_its_neighbours_and_headings(reading: SentenceScorer) -> None:
     question = "When does it melt?"
     sentences = [sentence.plain for sentence in METALS.sentences]
-    whole = reading.score(question, [passage(*sentences)])[0]
-    others = reading.score(question, [passage("Lead is grey.", *sentences[1:])])[0]
-    headed = reading.score(question, [passage(*sentences, title="Gold")])[0]
+    whole = reading.score(question, NO_VECTOR, [passage(*sentences)])[0]
+    others = reading.score(question, NO_VECTOR, [passage("Lead is grey.", *sentences[1:])])[0]
+    headed = reading.score(question, NO_VECTOR, [passage(*sentences, title="Gold")])[0]
     assert abs(whole[1] - others[1]) > 1e-4
     assert abs(whole[1] - headed[1]) > 1e-4
 
@@ -104,8 +110,8 @@ def test_a_sentence_is_read_with_its_neighbours_and_headings(reading: SentenceSc
 def test_the_only_sentence_of_a_passage_is_read_once(reading: SentenceScorer) -> None:
     """Alone it is no different from whole; that of a longer passage counts half of each."""
     question = "When does it melt?"
-    single = reading.score(question, [passage("It melts.", title="Gold")])[0]
-    assert reading.score(question, [passage("It melts.", title="Gold"), METALS])[0] == (
+    single = reading.score(question, NO_VECTOR, [passage("It melts.", title="Gold")])[0]
+    assert reading.score(question, NO_VECTOR, [passage("It melts.", title="Gold"), METALS])[0] == (
         pytest.approx(single, abs=1e-4)
     )
 
@@ -121,14 +127,14 @@ def test_the_only_sentence_of_a_passage_is_read_once(reading: SentenceScorer) ->
     ids=["many", "long", "nothing that a tokenizer keeps", "long between short"],
 )
 def test_every_sentence_gets_a_score(reading: SentenceScorer, sentences: list[str]) -> None:
-    (scores,) = reading.score("When does gold melt? " * 50, [passage(*sentences)])
+    (scores,) = reading.score("When does gold melt? " * 50, NO_VECTOR, [passage(*sentences)])
     assert len(scores) == len(sentences)
     assert all(-100 < score < 100 for score in scores)
 
 
 def test_nothing_to_score(reading: SentenceScorer) -> None:
-    assert reading.score("Why?", []) == []
-    assert [found.tolist() for found in reading.score("Why?", [passage()])] == [[]]
+    assert reading.score("Why?", NO_VECTOR, []) == []
+    assert [found.tolist() for found in reading.score("Why?", NO_VECTOR, [passage()])] == [[]]
 
 
 def test_the_kinds(reading: SentenceScorer) -> None:
@@ -149,7 +155,8 @@ def test_a_selector_that_is_not_whole(reading_model: Path, tmp_path: Path, missi
 
 def test_similarity_reads_the_headings() -> None:
     fake = FakeEncoder()
-    (scores,) = SimilarityScorer(fake).score("When does gold melt?", [METALS])
+    (vector,) = fake.encode(["When does gold melt?"])
+    (scores,) = SimilarityScorer(fake).score("When does gold melt?", vector, [METALS])
     assert len(scores) == 3
     assert "Gold\nIt melts at 1,064 degrees." in fake.encoded
     assert all(-10 <= score <= 10 for score in scores)
@@ -158,20 +165,22 @@ def test_similarity_reads_the_headings() -> None:
 def test_a_passage_is_encoded_once() -> None:
     fake = FakeEncoder()
     scorer = SimilarityScorer(fake)
-    first = scorer.score("Why?", [METALS])
+    (vector,) = fake.encode(["Why?"])
+    first = scorer.score("Why?", vector, [METALS])
     fake.encoded.clear()
-    again = scorer.score("Why?", [METALS, METALS])
-    assert fake.encoded == ["Why?"]
+    again = scorer.score("Why?", vector, [METALS, METALS])
+    assert fake.encoded == []
     assert again[0].tolist() == again[1].tolist() == first[0].tolist()
 
 
 def test_what_was_learned_ahead_is_not_encoded_when_asked() -> None:
     fake = FakeEncoder()
     scorer = SimilarityScorer(fake)
+    (vector,) = fake.encode(["Why?"])
     assert scorer.learn([METALS, RIVERS])
     fake.encoded.clear()
-    scorer.score("Why?", [METALS, RIVERS])
-    assert fake.encoded == ["Why?"]
+    scorer.score("Why?", vector, [METALS, RIVERS])
+    assert fake.encoded == []
 
 
 def test_vectors_that_do_not_fit_are_forgotten_and_made_again(
@@ -180,8 +189,9 @@ def test_vectors_that_do_not_fit_are_forgotten_and_made_again(
     monkeypatch.setattr("qa.scorer._KEPT_SENTENCES", 3)
     fake = FakeEncoder()
     scorer = SimilarityScorer(fake)
-    first = scorer.score("Why?", [METALS, RIVERS])
-    assert [found.tolist() for found in scorer.score("Why?", [METALS, RIVERS])] == [
+    (vector,) = fake.encode(["Why?"])
+    first = scorer.score("Why?", vector, [METALS, RIVERS])
+    assert [found.tolist() for found in scorer.score("Why?", vector, [METALS, RIVERS])] == [
         found.tolist() for found in first
     ]
     assert fake.encoded.count("Gold\nGold is a soft yellow metal.") == 2
@@ -198,14 +208,7 @@ def pair_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
     folder = tmp_path_factory.mktemp("pairs")
-    config = BertConfig(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        num_labels=1,
-        initializer_range=1.0,
-    )
+    config = BertConfig(**TINY)
     BertForSequenceClassification(config).save_pretrained(folder / "bare")
     tokenizer = AutoTokenizer.from_pretrained(str(model_folder("all-MiniLM-L6-v2")))
     tokenizer.save_pretrained(folder / "bare")
@@ -216,9 +219,9 @@ def pair_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_any_cross_encoder(pair_model: Path) -> None:
     scorer = open_scorer(Settings(selector=str(pair_model)), FakeEncoder())
     assert scorer.kind == "cross-encoder"
-    scores = scorer.score("Why?", [METALS, passage(), RIVERS])
+    scores = scorer.score("Why?", NO_VECTOR, [METALS, passage(), RIVERS])
     assert [len(found) for found in scores] == [3, 0, 2]
-    alone = scorer.score("Why?", [RIVERS])[0]
+    alone = scorer.score("Why?", NO_VECTOR, [RIVERS])[0]
     assert alone == pytest.approx(scores[2], abs=1e-5)
     assert len({round(float(value), 6) for found in scores for value in found}) == 5
 

@@ -16,7 +16,7 @@ def select(settings: Settings, selector: Selector, fake: FakeEncoder, question: 
     store = LocalStore.open(settings.index)
     (vector,) = fake.encode([question])
     hits = retrieve(store, question, vector, dense_weight=0.5, candidates=50)
-    return selector.select(store, question, hits)
+    return selector.select(store, question, vector, hits)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_only_the_best_passages_are_read(settings: Settings, fake: FakeEncoder, 
 
 def test_nothing_found(indexed: Settings, fake: FakeEncoder) -> None:
     store = LocalStore.open(indexed.index)
-    found = Selector(SimilarityScorer(fake)).select(store, "Why?", [])
+    found = Selector(SimilarityScorer(fake)).select(store, "Why?", fake.encode(["Why?"])[0], [])
     assert found.candidates == ()
     assert found.features == (0.0,) * len(FEATURES)
 

@@ -115,16 +115,17 @@ class Assistant:
         self, question: str, limit: int, uris: Sequence[str] | None = None
     ) -> tuple[list[Hit], Selection]:
         """Return the best passages of these sources, and the sentences of the first, scored."""
+        vector = self.encoder.encode([question])[0]
         hits = retrieve(
             self.store,
             question,
-            self.encoder.encode([question])[0],
+            vector,
             dense_weight=self._settings.dense_weight,
             candidates=max(self._settings.candidates, limit),
             limit=limit,
             uris=uris,
         )
-        return hits, self._selector.select(self.store, question, hits)
+        return hits, self._selector.select(self.store, question, vector, hits)
 
     def prepare(self, stopping: threading.Event) -> None:
         """Encode sentences before they are asked about, until told to stop or memory is full."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
+import numpy as np
+
 from qa.calibration import open_calibration
 from qa.config import Settings
 from qa.encoder import exported_folder, is_complete, model_folder
@@ -64,7 +66,7 @@ def _selector(settings: Settings) -> Check:
     passage = Passage("", "", 0, 4, "Yes.", "Yes.", (), 1, None, (Sentence(0, 4, "Yes."),))
     try:
         scorer = open_model(settings.selector)
-        scorer.score("Does it run?", [passage])
+        scorer.score("Does it run?", np.zeros(1, np.float32), [passage])
         fitted = open_calibration(scorer.kind, settings.calibration)
     except (QAError, RuntimeError) as error:
         return Check("selector", False, str(error))

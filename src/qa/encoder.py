@@ -6,6 +6,7 @@ exported graph and `tokenizers` feeds it, which starts in a fraction of a second
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -14,7 +15,7 @@ import shutil
 import tempfile
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -162,17 +163,25 @@ def export(name: str, folder: Path, target: Path) -> None:
 
 def _sentence_transformer(name: str, folder: Path) -> Any:
     from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         reason = f"{folder} holds no sentence-transformers model ({error})"
         raise ModelMissing(name, reason) from error
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Let a model load without progress bars and warnings."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 class OpenVINOEncoder:

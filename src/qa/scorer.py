@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from qa.config import Settings
-from qa.encoder import model_folder
+from qa.encoder import model_folder, quiet
 from qa.errors import ModelMissing
 from qa.graph import Graph
 from qa.splitter import context
@@ -91,7 +90,7 @@ class ReadingScorer:
         self._open: int = facts["open"]
         self._close: int = facts["close"]
 
-    def score(self, question: str, passages: Sequence[Passage]) -> list[Scores]:
+    def score(self, question: str, vector: Vectors, passages: Sequence[Passage]) -> list[Scores]:
         """Return the log-odds of each sentence of each passage; above 0, it rather answers."""
         scores = self._read(question, passages)
         chosen = _best(scores, passages)
@@ -190,13 +189,9 @@ class PairScorer:
             raise ModelMissing(name, f"{folder} holds no cross-encoder with one output")
         from sentence_transformers import CrossEncoder
         from torch.nn import Identity
-        from transformers.utils import logging
 
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with quiet():
                 self._model = CrossEncoder(
                     str(folder), device="cpu", local_files_only=True, activation_fn=Identity()
                 )
@@ -205,7 +200,7 @@ class PairScorer:
         self.kind = "cross-encoder"
         self._lock = threading.Lock()
 
-    def score(self, question: str, passages: Sequence[Passage]) -> list[Scores]:
+    def score(self, question: str, vector: Vectors, passages: Sequence[Passage]) -> list[Scores]:
         """Return what the model says of each sentence of each passage."""
         pairs = [
             (question, before + sentence.plain)
@@ -254,9 +249,8 @@ class SimilarityScorer:
         self._kept = 0
         self._lock = threading.Lock()
 
-    def score(self, question: str, passages: Sequence[Passage]) -> list[Scores]:
+    def score(self, question: str, vector: Vectors, passages: Sequence[Passage]) -> list[Scores]:
         """Return ten times the cosine of each sentence of each passage."""
-        vector = self._encoder.encode([question])[0]
         return [_STEEPNESS * (known @ vector) for known in self._vectors(passages)]
 
     def learn(self, passages: Sequence[Passage]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from qa.scorer import NONE
 from qa.text import terms, topic_terms
-from qa.types import Candidate, Hit, SentenceScorer, Store
+from qa.types import Candidate, Hit, SentenceScorer, Store, Vectors
 
 #: Passages whose sentences are scored. With more, nothing measured improved (XQuAD: 3 to 10).
 DEPTH = 5
@@ -43,12 +43,17 @@ class Selector:
         self._depth = depth
         self._weights = _WEIGHTS.get(scorer.kind, _READ_WEIGHTS)
 
-    def select(self, store: Store, question: str, hits: Sequence[Hit]) -> Selection:
-        """Score the sentences of the first passages found."""
+    def select(
+        self, store: Store, question: str, vector: Vectors, hits: Sequence[Hit]
+    ) -> Selection:
+        """Score the sentences of the first passages found.
+
+        :param vector: the encoded question, shape (dimension,), unit length.
+        """
         hits = [hit for hit in hits[: self._depth] if hit.passage.sentences]
         wanted = topic_terms(question)
         rarities = dict(zip(wanted, store.rarities(wanted), strict=True))
-        scores = self._scorer.score(question, [hit.passage for hit in hits])
+        scores = self._scorer.score(question, vector, [hit.passage for hit in hits])
         candidates = []
         for hit, found in zip(hits, scores, strict=True):
             for sentence, evidence in zip(hit.passage.sentences, found.tolist(), strict=True):

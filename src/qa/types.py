@@ -256,8 +256,11 @@ class SentenceScorer(Protocol):
     #: what its scores mean: "none" (similarity), "selector" or "cross-encoder"
     kind: str
 
-    def score(self, question: str, passages: Sequence[Passage]) -> list[Scores]:
-        """Return a score for each sentence of each passage, in log-odds."""
+    def score(self, question: str, vector: Vectors, passages: Sequence[Passage]) -> list[Scores]:
+        """Return a score for each sentence of each passage, in log-odds.
+
+        :param vector: the encoded question, shape (dimension,), unit length.
+        """
         ...
 
 
