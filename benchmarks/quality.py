@@ -35,8 +35,6 @@ ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "benchmarks" / "quality.json"
 #: A drop of more than this is a failure.
 TOLERANCE = 0.01
-#: Characters of a passage, as the program cuts them.
-PASSAGE = 1_000
 Figures = dict[str, float]
 
 
@@ -121,46 +119,27 @@ class Given:
         return [math.log(1 + (self._total - count + 0.5) / (count + 0.5)) for count in counts]
 
 
-def passages(ranking: sets.Ranking) -> list[Hit]:
-    """Cut the sentences of a ranking into passages, each found equally well."""
-    hits: list[Hit] = []
-    first = 0
-    for place in range(1, len(ranking.sentences) + 1):
-        size = sum(map(len, ranking.sentences[first : place + 1]))
-        if place == len(ranking.sentences) or size > PASSAGE:
-            chosen = ranking.sentences[first:place]
-            text = " ".join(chosen)
-            passage = Passage(
-                uri="",
-                title=ranking.title,
-                start=0,
-                end=len(text),
-                text=text,
-                plain=text,
-                section=(ranking.section,) if ranking.section else (),
-                line=1,
-                page=None,
-                # the place in the ranking stands for the offset
-                sentences=tuple(
-                    Sentence(number, number + 1, plain)
-                    for number, plain in enumerate(chosen, first)
-                ),
-            )
-            hits.append(Hit(len(hits), passage, 1.0, 0.0, 0.0, {}))
-            first = place
-    return hits
+def given(ranking: sets.Ranking) -> Hit:
+    """Make a passage of the sentences of a ranking; their places stand for their offsets."""
+    text = " ".join(ranking.sentences)
+    sentences = tuple(
+        Sentence(number, number + 1, plain) for number, plain in enumerate(ranking.sentences)
+    )
+    section = (ranking.section,) if ranking.section else ()
+    passage = Passage("", ranking.title, 0, len(text), text, text, section, 1, None, sentences)
+    return Hit(0, passage, 1.0, 0.0, 0.0, {})
 
 
 def ranking_figures(
     encoder: Encoder, scorer: SentenceScorer, rankings: Sequence[sets.Ranking]
 ) -> Figures:
     """Rank the sentences of each question; the right section is given."""
-    selector = Selector(scorer, depth=1000)
+    selector = Selector(scorer)
     store = Given(rankings)
     ranks, precisions = [], []
     for ranking in rankings:
         (vector,) = encoder.encode([ranking.question])
-        selection = selector.select(store, ranking.question, vector, passages(ranking))
+        selection = selector.select(store, ranking.question, vector, [given(ranking)])
         order = [found.sentence.start in ranking.right for found in selection.candidates]
         hits = [place for place, right in enumerate(order, 1) if right]
         ranks.append(hits[0] if hits else 0)

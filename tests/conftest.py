@@ -15,6 +15,7 @@ from fakes import ARTICLE, CORPUS, FakeEncoder, fill
 from qa.config import Settings
 from qa.encoder import OpenVINOEncoder, open_encoder
 from qa.ingest import build
+from qa.scorer import NONE
 
 hypothesis.settings.register_profile("same every time", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("same every time")
@@ -30,8 +31,8 @@ def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Settings of an empty corpus, without an index."""
-    found = Settings(corpus=tmp_path / "corpus", index=tmp_path / "index")
+    """Settings of an empty corpus, without an index; for the fake encoder, so without selector."""
+    found = Settings(corpus=tmp_path / "corpus", index=tmp_path / "index", selector=NONE)
     found.corpus.mkdir()
     return found
 

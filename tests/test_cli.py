@@ -229,7 +229,7 @@ def test_a_fit_is_kept_and_used(
     assert run(article_index, "eval", str(questions), "--fit") == 0
     assert "Wrote calibration.json; it is used from now on." in capsys.readouterr().out
     fit = json.loads(Path("calibration.json").read_text(encoding="utf-8"))
-    assert (fit["selector"], fit["questions"]) == ("none", 25)
+    assert (fit["selector"], fit["questions"]) == ("selector", 25)
     assert Assistant.open(settings=article_index).threshold == fit["threshold"]
     Path("calibration.json").write_text("{}")
     assert run(article_index, "ask", ANSWERED) == 4

@@ -22,7 +22,7 @@ def test_everything_is_sound(article_index: Settings) -> None:
     assert [check.name for check in found.values() if not check.sound] == []
     assert found["openvino"].finding == metadata.version("openvino")
     assert found["model"].finding == "all-MiniLM-L6-v2, exported"
-    assert found["selector"].finding.startswith("none: ")
+    assert found["selector"].finding.startswith("selector, threshold 0.")
     assert found["index"].finding.endswith("1 sources, 6 passages, every checksum right")
 
 

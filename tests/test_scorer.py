@@ -11,10 +11,10 @@ import pytest
 
 from fakes import FakeEncoder
 from qa.config import Settings
-from qa.encoder import model_folder
+from qa.encoder import OpenVINOEncoder, model_folder
 from qa.errors import ModelMissing
 from qa.graph import openvino
-from qa.scorer import NONE, PairScorer, ReadingScorer, SimilarityScorer, open_scorer
+from qa.scorer import NONE, SHIPPED, PairScorer, ReadingScorer, SimilarityScorer, open_scorer
 from qa.types import Passage, Sentence, SentenceScorer
 
 
@@ -28,8 +28,6 @@ def passage(*sentences: str, title: str = "", section: tuple[str, ...] = ()) -> 
     return Passage("a.txt", title, 0, len(text), text, text, section, 1, None, tuple(places))
 
 
-#: Of a question, for a model that reads it as text.
-NO_VECTOR = np.zeros(1, np.float32)
 #: A model of the smallest size, never trained.
 TINY = {
     "hidden_size": 16,
@@ -77,69 +75,89 @@ def reading_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     openvino().save_model(graph, str(folder / "model.xml"), compress_to_fp16=False)
     shutil.copy(model_folder("all-MiniLM-L6-v2") / "tokenizer.json", folder)
-    facts = {"max_tokens": 96, "open": 101, "close": 102}
-    (folder / "model.json").write_text(json.dumps(facts), encoding="utf-8")
+    (folder / "model.json").write_text("{}", encoding="utf-8")
     return folder
+
+
+def opened(folder: Path, slope: float = 0.0, constant: float = 0.0) -> SentenceScorer:
+    facts = {"max_tokens": 160, "open": 101, "close": 102, "slope": slope, "constant": constant}
+    (folder / "model.json").write_text(json.dumps(facts), encoding="utf-8")
+    return open_scorer(Settings(selector=str(folder)), FakeEncoder())
 
 
 @pytest.fixture(scope="module")
 def reading(reading_model: Path) -> SentenceScorer:
-    return open_scorer(Settings(selector=str(reading_model)), FakeEncoder())
+    return opened(reading_model, slope=12.0, constant=-7.0)
 
 
-def test_a_passage_is_read_by_itself(reading: SentenceScorer) -> None:
+def score(scorer: SentenceScorer, question: str, passages: list[Passage]) -> list[Any]:
+    (vector,) = FakeEncoder().encode([question])
+    return scorer.score(question, vector, passages)
+
+
+def test_a_sentence_is_read_by_itself(reading: SentenceScorer) -> None:
     question = "At what temperature does gold melt?"
-    both = reading.score(question, NO_VECTOR, [METALS, RIVERS])
+    both = score(reading, question, [METALS, RIVERS])
     assert [len(found) for found in both] == [3, 2]
     for found, alone in zip(both, ([METALS], [RIVERS]), strict=True):
-        assert reading.score(question, NO_VECTOR, alone)[0] == pytest.approx(found, abs=1e-4)
+        assert score(reading, question, alone)[0] == pytest.approx(found, abs=1e-4)
     values = {round(float(value), 4) for found in both for value in found}
     assert len(values) == 5
 
 
-def test_a_sentence_is_read_with_its_neighbours_and_headings(reading: SentenceScorer) -> None:
-    question = "When does it melt?"
+def test_a_sentence_is_read_with_its_headings(reading_model: Path) -> None:
+    """Similarity reads them too; with a slope of 0 it says nothing."""
+    reading = opened(reading_model)
     sentences = [sentence.plain for sentence in METALS.sentences]
-    whole = reading.score(question, NO_VECTOR, [passage(*sentences)])[0]
-    others = reading.score(question, NO_VECTOR, [passage("Lead is grey.", *sentences[1:])])[0]
-    headed = reading.score(question, NO_VECTOR, [passage(*sentences, title="Gold")])[0]
-    assert abs(whole[1] - others[1]) > 1e-4
-    assert abs(whole[1] - headed[1]) > 1e-4
-
-
-def test_the_only_sentence_of_a_passage_is_read_once(reading: SentenceScorer) -> None:
-    """Alone it is no different from whole; that of a longer passage counts half of each."""
     question = "When does it melt?"
-    single = reading.score(question, NO_VECTOR, [passage("It melts.", title="Gold")])[0]
-    assert reading.score(question, NO_VECTOR, [passage("It melts.", title="Gold"), METALS])[0] == (
-        pytest.approx(single, abs=1e-4)
-    )
+    bare = score(reading, question, [passage(*sentences)])[0]
+    headed = score(reading, question, [passage(*sentences, title="Gold")])[0]
+    assert abs(bare[1] - headed[1]) > 1e-4
+
+
+def test_what_is_read_is_added_to_similarity(reading_model: Path) -> None:
+    question = "When does gold melt?"
+    read = score(opened(reading_model), question, [METALS])[0]
+    total = score(opened(reading_model, slope=20.0, constant=-3.0), question, [METALS])[0]
+    similarity = score(SimilarityScorer(FakeEncoder()), question, [METALS])[0]
+    assert total == pytest.approx(read + 2 * similarity - 3, abs=1e-4)
+
+
+def test_only_the_likeliest_are_read(reading_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    question, passages = "When does gold melt?", [METALS, RIVERS]
+    similarity = np.concatenate(score(SimilarityScorer(FakeEncoder()), question, passages))
+    first, second, *others = np.argsort(-similarity)
+    read = np.concatenate(score(opened(reading_model), question, passages))
+    monkeypatch.setattr("qa.scorer._READ", 2)
+    some = np.concatenate(score(opened(reading_model), question, passages))
+    assert some[[first, second]] == pytest.approx(read[[first, second]], abs=1e-4)
+    assert some[others] == pytest.approx(min(read[first], read[second]), abs=1e-4)
 
 
 @pytest.mark.parametrize(
     "sentences",
     [
-        ["Gold melts at 1,064 degrees."] * 60,
-        ["word " * 2000],
-        ["\u200b"],
-        ["Gold melts at 1,064 degrees.", "word " * 2000, "Lead is grey."],
+        [f"Sentence {number} is about metals and their melting points." for number in range(60)],
+        ["It melts " + "very " * 500 + "slowly."],
+        ["…", "\u200b", "It melts."],
+        ["One.", "two " * 300, "Three."],
     ],
     ids=["many", "long", "nothing that a tokenizer keeps", "long between short"],
 )
 def test_every_sentence_gets_a_score(reading: SentenceScorer, sentences: list[str]) -> None:
-    (scores,) = reading.score("When does gold melt? " * 50, NO_VECTOR, [passage(*sentences)])
+    (scores,) = score(reading, "When does gold melt? " * 50, [passage(*sentences)])
     assert len(scores) == len(sentences)
-    assert all(-100 < score < 100 for score in scores)
+    assert all(-100 < value < 100 for value in scores)
 
 
 def test_nothing_to_score(reading: SentenceScorer) -> None:
-    assert reading.score("Why?", NO_VECTOR, []) == []
-    assert [found.tolist() for found in reading.score("Why?", NO_VECTOR, [passage()])] == [[]]
+    assert score(reading, "Why?", []) == []
+    assert [found.tolist() for found in score(reading, "Why?", [passage()])] == [[]]
 
 
 def test_the_kinds(reading: SentenceScorer) -> None:
     assert reading.kind == "selector"
-    assert open_scorer(Settings(), FakeEncoder()).kind == NONE
+    assert open_scorer(Settings(selector=NONE), FakeEncoder()).kind == NONE
 
 
 @pytest.mark.parametrize("missing", ["model.json", "model.bin", "tokenizer.json"])
@@ -147,7 +165,7 @@ def test_a_selector_that_is_not_whole(reading_model: Path, tmp_path: Path, missi
     shutil.copytree(reading_model, tmp_path / "copy")
     (tmp_path / "copy" / missing).unlink()
     with pytest.raises(ModelMissing, match=f"has no {missing}"):
-        ReadingScorer("copy", tmp_path / "copy")
+        ReadingScorer("copy", tmp_path / "copy", SimilarityScorer(FakeEncoder()))
 
 
 # similarity
@@ -219,9 +237,9 @@ def pair_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_any_cross_encoder(pair_model: Path) -> None:
     scorer = open_scorer(Settings(selector=str(pair_model)), FakeEncoder())
     assert scorer.kind == "cross-encoder"
-    scores = scorer.score("Why?", NO_VECTOR, [METALS, passage(), RIVERS])
+    scores = score(scorer, "Why?", [METALS, passage(), RIVERS])
     assert [len(found) for found in scores] == [3, 0, 2]
-    alone = scorer.score("Why?", NO_VECTOR, [RIVERS])[0]
+    alone = score(scorer, "Why?", [RIVERS])[0]
     assert alone == pytest.approx(scores[2], abs=1e-5)
     assert len({round(float(value), 6) for found in scores for value in found}) == 5
 
@@ -231,3 +249,46 @@ def test_a_name_that_is_no_cross_encoder(name: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelMissing, match=name):
         PairScorer(name, model_folder(name))
+
+
+# the one that ships
+
+
+@pytest.mark.parametrize(
+    ("title", "question", "like", "right"),
+    [
+        (
+            "The bridge",
+            "When was the bridge opened?",
+            "Many people came to see the bridge.",
+            "It carried its first cars on 3 May 1999.",
+        ),
+        (
+            "Opera house",
+            "Who designed the opera house?",
+            "The opera house has a remarkable design.",
+            "The plans were drawn by Jørn Utzon.",
+        ),
+        (
+            "",
+            "When did the war end?",
+            "The war was fought on three continents.",
+            "Peace was signed in February 1763.",
+        ),
+    ],
+)
+def test_the_shipped_selector_reads(
+    encoder: OpenVINOEncoder, title: str, question: str, like: str, right: str
+) -> None:
+    """It prefers the sentence that answers to one that has more of the question's words."""
+    found = passage(like, right, title=title)
+    (vector,) = encoder.encode([question])
+    (similarity,) = SimilarityScorer(encoder).score(question, vector, [found])
+    assert similarity[0] > similarity[1]
+    (scores,) = open_scorer(Settings(), encoder).score(question, vector, [found])
+    assert scores[1] > scores[0]
+
+
+def test_the_shipped_selector_is_small() -> None:
+    folder = model_folder(SHIPPED)
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 25_000_000

@@ -7,7 +7,16 @@ from qa.config import Settings
 from qa.ingest import build
 from qa.retrieve import retrieve
 from qa.scorer import SimilarityScorer
-from qa.selector import DEPTH, FEATURES, Selection, Selector, coverage, features
+from qa.selector import (
+    DEPTH,
+    FEATURES,
+    MOST,
+    SENTENCES,
+    Selection,
+    Selector,
+    coverage,
+    features,
+)
 from qa.stores.local import LocalStore
 from qa.types import Candidate, Hit, Passage, Sentence
 
@@ -37,12 +46,20 @@ def test_the_sentence_that_answers_is_first(
     assert len(found.features) == len(FEATURES)
 
 
-@pytest.mark.parametrize("depth", [1, 3, DEPTH])
-def test_only_the_best_passages_are_read(settings: Settings, fake: FakeEncoder, depth: int) -> None:
-    fill(settings.corpus, {f"{number}.txt": f"Gold {number} melts." for number in range(DEPTH + 3)})
+@pytest.mark.parametrize(
+    ("sentences", "passages"),
+    [(1, MOST), (2, SENTENCES // 2), (8, DEPTH)],
+    ids=["one each", "two each", "many each"],
+)
+def test_only_the_best_passages_are_read(
+    settings: Settings, fake: FakeEncoder, sentences: int, passages: int
+) -> None:
+    text = "Gold {0} melts. " * sentences
+    fill(settings.corpus, {f"{number}.txt": text.format(number) for number in range(MOST + 3)})
     build(settings, fake)
-    found = select(settings, Selector(SimilarityScorer(fake), depth), fake, "Does gold melt?")
-    assert len(found.candidates) == depth
+    found = select(settings, Selector(SimilarityScorer(fake)), fake, "Does gold melt?")
+    assert len({candidate.hit.row for candidate in found.candidates}) == passages
+    assert len(found.candidates) == passages * sentences
 
 
 def test_nothing_found(indexed: Settings, fake: FakeEncoder) -> None:

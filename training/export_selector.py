@@ -1,9 +1,9 @@
 """Turn a trained selector into the graph that ships: OpenVINO, 8-bit integers.
 
-    python training/export_selector.py TRAINED SELQA-TRAIN.json [--target DIR]
+    python -m training.export_selector TRAINED SELQA-TRAIN.json [--target DIR]
 
 Weights and activations are quantised after training with NNCF (pip install nncf), calibrated on
-questions and sections of the training data. NNCF is needed here alone, never to run the program.
+questions and sentences of the training data. NNCF is needed here alone, never to run the program.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 import nncf  # noqa: E402
 import openvino  # noqa: E402
 import torch  # noqa: E402
+from benchmarks import sets  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 from transformers import BertForTokenClassification  # noqa: E402
 
-from training.train_selector import CLS, SCALE, SEP  # noqa: E402
+from training.train_selector import CLS, HEADING, PASSAGE, QUESTION, SCALE, SEP  # noqa: E402
 
 TARGET = Path(__file__).parents[1] / "src" / "qa" / "model"
-SAMPLES = 200
-#: Word pieces of a row: a question, and a passage of the size that the program cuts.
-MAX_TOKENS = 352
+SAMPLES = 300
+#: Word pieces of a row, as in training: a question, headings and a sentence.
+MAX_TOKENS = QUESTION + HEADING + PASSAGE
 
 
 class Scores(torch.nn.Module):
-    """From word pieces to one log-odds each."""
+    """From word pieces to one number each."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -49,14 +50,14 @@ class Scores(torch.nn.Module):
 
 
 def samples(tokenizer: Tokenizer, path: Path) -> list[list[Any]]:
-    """Return inputs of the graph made of real questions and sections."""
-    entries = json.loads(path.read_text(encoding="utf-8"))[:SAMPLES]
+    """Return inputs of the graph made of real questions, headings and sentences."""
     inputs = []
-    for entry in entries:
-        section = f"{entry['article']} - {entry['section']} {' '.join(entry['candidates'])}"
+    for number, ranking in enumerate(sets.selqa(path)[:SAMPLES]):
+        sentence = ranking.sentences[number % len(ranking.sentences)]
+        text = f"{ranking.title} - {ranking.section}\n{sentence}"
         asked, read = (
-            tokenizer.encode(text, add_special_tokens=False).ids
-            for text in (entry["question"], section)
+            tokenizer.encode(found, add_special_tokens=False).ids
+            for found in (ranking.question, text)
         )
         begin = [tokenizer.token_to_id(CLS), *asked, tokenizer.token_to_id(SEP)]
         ids = np.array([[*begin, *read[:200], tokenizer.token_to_id(SEP)]])
@@ -98,6 +99,7 @@ def main() -> None:
     openvino.save_model(graph, str(arguments.target / "model.xml"))
     shutil.copy(arguments.trained / "tokenizer.json", arguments.target)
     facts = {
+        **json.loads((arguments.trained / "similarity.json").read_text(encoding="utf-8")),
         "max_tokens": MAX_TOKENS,
         "open": tokenizer.token_to_id(CLS),
         "close": tokenizer.token_to_id(SEP),

@@ -1,13 +1,13 @@
 """Fit the confidence that the sources answer, and write src/qa/calibration.json.
 
-    python training/fit_confidence.py XQUAD.json SELQA-TRAIN.json [--write]
+    python -m training.fit_confidence XQUAD.json SELQA-TRAIN.json [--write]
 
 Two sets of questions, so that the fit knows questions that use the words of their answer (XQuAD)
 and questions that were reworded by someone else (SelQA, training part). Every question is asked
 three times: of all sources (they answer), without its whole article (they do not), and without
 the paragraph or section that answers it (they do not, but come near). One fit is for similarity,
-the other for any selector or cross-encoder, whose scores cannot be known here and are left out.
-The measures are those of held-out articles, in six folds.
+one for the selector that ships, and one for any other, whose scores cannot be known here and are
+left out. The measures are those of held-out articles, in six folds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from qa.evaluate import (
     sample,
 )
 from qa.ingest import build
-from qa.scorer import NONE
+from qa.scorer import NONE, SHIPPED
 from qa.selector import FEATURES
 
 TARGET = Path(__file__).parents[1] / "src" / "qa" / "calibration.json"
@@ -66,10 +66,14 @@ def selqa(path: Path) -> tuple[list[Question], dict[str, str]]:
     return questions, corpus
 
 
-def samples(questions: list[Question], corpus: dict[str, str], name: str) -> Iterator[Sample]:
+def samples(
+    questions: list[Question], corpus: dict[str, str], name: str, selector: str
+) -> Iterator[Sample]:
     """Ask the questions of their corpus, in all three ways."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(corpus=Path(folder, "corpus"), index=Path(folder, "index"))
+        settings = Settings(
+            corpus=Path(folder, "corpus"), index=Path(folder, "index"), selector=selector
+        )
         for uri, text in corpus.items():
             target = settings.corpus / uri
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,8 +106,12 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"write {TARGET.name}")
     arguments = parser.parse_args()
     sets = {"XQuAD": read_questions(arguments.xquad), "SelQA": selqa(arguments.selqa)}
-    found = {name: list(samples(*read, name)) for name, read in sets.items()}
-    result = {NONE: fitted(found, FEATURES), "any": fitted(found, WITHOUT_SCORER)}
+    found = {
+        selector: {name: list(samples(*read, name, selector)) for name, read in sets.items()}
+        for selector in (NONE, SHIPPED)
+    }
+    result = {selector: fitted(read, FEATURES) for selector, read in found.items()}
+    result["any"] = fitted(found[NONE], WITHOUT_SCORER)
     print(json.dumps(result, indent=1))
     if arguments.write:
         TARGET.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

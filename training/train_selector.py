@@ -3,9 +3,12 @@
     python -m training.train_selector SQUAD-SENTENCES-TRAIN.tsv SELQA-TRAIN.json OUT
 
 Starts from the weights of all-MiniLM-L6-v2 that ship with the program. Its input is the question
-and a passage: title and headings where they are known, then sentences. A sentence's log-odds are
-the mean of one linear output over its word pieces, so one run scores all sentences of a passage,
-each beside its neighbours.
+and a passage: title and headings where they are known, then sentences, or one sentence alone. What
+it says of a sentence is the mean of one linear output over its word pieces, so one run scores all
+sentences of a passage, each beside its neighbours.
+
+It learns what similarity leaves open: a sentence's log-odds are what the model says of it, plus its
+cosine to the question times a slope, plus a constant; slope and constant are learned too.
 
 The loss is listwise over all sentences that a question is shown, together with a null sentence
 whose log-odds are always 0: where the right sentence is among them it has to win, where it was left
@@ -19,6 +22,7 @@ hard ones: near in meaning or words. SelQA brings whole sections, in order, with
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -36,6 +40,7 @@ from transformers import BertForTokenClassification
 
 from qa.config import Settings
 from qa.encoder import model_folder, open_encoder
+from qa.types import Encoder
 
 CLS, SEP = "[CLS]", "[SEP]"
 #: What a linear output is multiplied with, so that log-odds of some size are quickly learned.
@@ -51,10 +56,18 @@ LEFT_OUT, ALONE, BESIDE = 0.22, 0.2, 0.5
 #: How often a passage without the right sentence is made of hard ones, not of their neighbours.
 MIXED = 0.6
 #: How often headings are shown, another section is shown, and the question mark is dropped.
-HEADED, OTHER_SECTION, UNMARKED = 0.6, 0.4, 0.4
+HEADED, OTHER_SECTION, UNMARKED = 0.7, 0.4, 0.4
+#: How often each sentence is read alone, and how many wrong ones there are then: hard, and near.
+SINGLY, HARD_ALONE, NEAR_ALONE = 0.6, 6, 2
+#: Layers that are kept as they are, and the embeddings, to save a fifth of the time.
+FROZEN = 2
+#: Slope and constant of similarity to begin with.
+SLOPE, CONSTANT = 12.0, -7.0
+#: Word pieces that are run at once.
+RUN = 4096
 
-#: A sentence as word pieces, and whether it answers.
-Shown = tuple[list[int], bool]
+#: A sentence as word pieces, whether it answers, and its cosine to the question.
+Shown = tuple[list[int], bool, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +90,11 @@ def shelf(sentences: Sequence[Shown], heading: list[int] | None = None) -> Shelf
     """Return as many of the sentences as fit a passage."""
     chosen: list[Shown] = []
     size = 0
-    for pieces, right in sentences:
+    for pieces, right, cosine in sentences:
         pieces = pieces[:PASSAGE]
         if chosen and size + len(pieces) > PASSAGE:
             break
-        chosen.append((pieces, right))
+        chosen.append((pieces, right, cosine))
         size += len(pieces)
     return Shelf(heading or [], chosen)
 
@@ -96,26 +109,46 @@ class Squad:
     sentences: list[list[int]]
     #: places of hard sentences of each question, hardest first, shape (questions, HARD)
     hard: Any
+    #: cosines, shape (questions, sentences)
+    cosines: Any
 
-    def example(self, place: int, chance: random.Random, negatives: int) -> Example:
+    def example(self, place: int, chance: random.Random) -> Example:
         """Make an example of a question, another one each time."""
         right = self.right[place]
         hard = [int(found) for found in self.hard[place] if found != right]
+        if chance.random() < SINGLY:
+            return self._singly(place, right, hard, chance)
+
+        def show(found: int) -> Shown:
+            return self.sentences[found], found == right, float(self.cosines[place, found])
+
         chosen = self._around(right, hard, chance)
         left_out = chance.random() < LEFT_OUT
         if left_out:
             chosen = [found for found in chosen if found != right]
-        shown = [(self.sentences[found], found == right) for found in chosen]
+        shown = [show(found) for found in chosen]
         shelves = []
         if shown:
             first = shelf(shown)
-            if not left_out and not any(answers for _, answers in first.sentences):
-                first = shelf([(self.sentences[right], True), *shown])
+            if not left_out and not any(answers for _, answers, _ in first.sentences):
+                first = shelf([show(right), *shown])
             shelves.append(first)
-        for _ in range(negatives):
-            wrong = self._wrong(right, hard, chance)
-            shelves.append(shelf([(self.sentences[found], False) for found in wrong]))
+        shelves.append(shelf([show(found) for found in self._wrong(right, hard, chance)]))
         return Example(self.questions[place], shelves)
+
+    def _singly(self, place: int, right: int, hard: list[int], chance: random.Random) -> Example:
+        near = [found for found in range(right - 4, right + 5) if found != right]
+        near = [found for found in near if 0 <= found < len(self.sentences)]
+        chosen = {*chance.sample(hard, HARD_ALONE), *chance.sample(near, NEAR_ALONE)}
+        if chance.random() >= LEFT_OUT:
+            chosen.add(right)
+        return Example(
+            self.questions[place],
+            [
+                shelf([(self.sentences[found], found == right, float(self.cosines[place, found]))])
+                for found in sorted(chosen)
+            ],
+        )
 
     def _around(self, right: int, hard: list[int], chance: random.Random) -> list[int]:
         low, high = max(0, right - NEAR), min(len(self.sentences), right + NEAR + 1)
@@ -144,6 +177,10 @@ class Sections:
     headings: list[list[int]]
     sections: list[list[list[int]]]
     rankings: list[sets.Ranking]
+    #: of each question, shape (questions, dimension)
+    asked: Any
+    #: of each section's sentences, shape (sentences, dimension)
+    vectors: list[Any]
     #: article to the places of its questions
     articles: dict[str, list[int]] = field(init=False)
 
@@ -155,15 +192,13 @@ class Sections:
     def example(self, place: int, chance: random.Random) -> Example:
         """Make an example of a question, another one each time."""
         ranking = self.rankings[place]
-        shown = [
-            (pieces, number in ranking.right) for number, pieces in enumerate(self.sections[place])
-        ]
+        shown = self._shown(place, place)
         begin = chance.randint(0, 2)
         heading = self.headings[place] if chance.random() < HEADED else []
         left_out = chance.random() < LEFT_OUT
         cut = list(_cut(shown, begin))
-        right = [part for part in cut if any(answers for _, answers in part)]
-        wrong = [part for part in cut if not any(answers for _, answers in part)]
+        right = [part for part in cut if any(answers for _, answers, _ in part)]
+        wrong = [part for part in cut if not any(answers for _, answers, _ in part)]
         if left_out:
             right = [[found for found in part if not found[1]] for part in right]
             right = [part for part in right if part]
@@ -175,10 +210,35 @@ class Sections:
             if self.rankings[other].section != ranking.section
         ]
         if others and chance.random() < OTHER_SECTION:
-            other = self.sections[chance.choice(others)]
-            start = chance.randrange(len(other))
-            chosen.append(shelf([(pieces, False) for pieces in other[start:]]).sentences)
+            other = self._shown(place, chance.choice(others))
+            chosen.append(shelf(other[chance.randrange(len(other)) :]).sentences)
+        if chance.random() < SINGLY:
+            chosen = [
+                [found] for found in _few([found for part in chosen for found in part], chance)
+            ]
         return Example(self.questions[place], [Shelf(heading, part) for part in chosen])
+
+    def _shown(self, place: int, section: int) -> list[Shown]:
+        right = self.rankings[place].right if section == place else frozenset()
+        cosines = self.vectors[section] @ self.asked[place]
+        return [
+            (pieces, number in right, float(cosine))
+            for number, (pieces, cosine) in enumerate(
+                zip(self.sections[section], cosines, strict=True)
+            )
+        ]
+
+
+def _few(shown: Sequence[Shown], chance: random.Random) -> list[Shown]:
+    """Return one that answers, if any does, and some that do not, likely ones rather."""
+    right = [found for found in shown if found[1]]
+    wrong = sorted((found for found in shown if not found[1]), key=lambda found: -found[2])
+    hard, easy = wrong[:HARD_ALONE], wrong[HARD_ALONE:]
+    return [
+        *chance.sample(right, min(1, len(right))),
+        *hard,
+        *chance.sample(easy, min(NEAR_ALONE, len(easy))),
+    ]
 
 
 def _cut(shown: Sequence[Shown], begin: int) -> Iterator[list[Shown]]:
@@ -193,28 +253,41 @@ def _cut(shown: Sequence[Shown], begin: int) -> Iterator[list[Shown]]:
         place += len(part)
 
 
-def hard_sentences(questions: Sequence[str], sentences: Sequence[str], index: Path) -> Any:
-    """Return the places of the sentences nearest in meaning and words, shape (questions, HARD)."""
-    encoder = open_encoder(Settings(index=index))
-    meaning, asked = encoder.encode(sentences), encoder.encode(questions)
+def hard_sentences(
+    questions: Sequence[str], sentences: Sequence[str], encoder: Encoder
+) -> tuple[Any, Any]:
+    """Return the places of the sentences nearest in meaning and words, and all cosines.
+
+    Shapes (questions, HARD) and (questions, sentences).
+    """
+    cosines = encoder.encode(questions) @ encoder.encode(sentences).T
     vectorizer = TfidfVectorizer(sublinear_tf=True)
     words = vectorizer.fit_transform(sentences)
-    asked_words = vectorizer.transform(questions)
+    asked = vectorizer.transform(questions)
     found = np.zeros((len(questions), HARD), dtype=int)
     for start in range(0, len(questions), 500):
         rows = slice(start, start + 500)
-        scores = asked[rows] @ meaning.T + (asked_words[rows] @ words.T).toarray()
+        scores = cosines[rows] + (asked[rows] @ words.T).toarray()
         found[rows] = np.argsort(-scores, axis=1)[:, :HARD]
-    return found
+    return found, cosines
 
 
-def batch(examples: Sequence[Example], tokenizer: Tokenizer) -> tuple[Any, ...]:
-    """Return the inputs of the model, and where each sentence stands in them.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An input of the model: a question, a heading and sentences, as word pieces."""
 
-    Word pieces, mask and segments have shape (rows, word pieces); `means` has shape (rows,
-    sentences, word pieces) and turns outputs into means; `right` is 1, 0, or -1 where a row has no
-    such sentence, shape (rows, sentences); `owners` names the example of each row.
-    """
+    #: which example of its batch it belongs to
+    owner: int
+    ids: list[int]
+    #: where what follows the question begins
+    second: int
+    #: where each sentence begins and ends
+    spans: list[tuple[int, int]]
+    sentences: list[Shown]
+
+
+def rows_of(examples: Sequence[Example], tokenizer: Tokenizer) -> Iterator[list[Row]]:
+    """Yield the rows of some examples, rows of like length together."""
     cls, sep = tokenizer.token_to_id(CLS), tokenizer.token_to_id(SEP)
     rows = []
     for owner, example in enumerate(examples):
@@ -225,44 +298,76 @@ def batch(examples: Sequence[Example], tokenizer: Tokenizer) -> tuple[Any, ...]:
             second = len(ids)
             ids += found.heading[:HEADING]
             spans = []
-            for pieces, _ in found.sentences:
+            for pieces, *_ in found.sentences:
                 spans.append((len(ids), len(ids) + len(pieces)))
                 ids += pieces
-            rows.append((owner, [*ids, sep], second, spans, found.sentences))
-    length = max(len(row[1]) for row in rows)
-    most = max(len(row[3]) for row in rows)
-    ids, mask, segments = (torch.zeros(len(rows), length, dtype=torch.long) for _ in range(3))
-    means = torch.zeros(len(rows), most, length)
-    right = torch.full((len(rows), most), -1)
-    for place, (_, pieces, second, spans, sentences) in enumerate(rows):
-        ids[place, : len(pieces)] = torch.tensor(pieces)
-        mask[place, : len(pieces)] = 1
-        segments[place, second : len(pieces)] = 1
-        for number, ((start, end), (_, answers)) in enumerate(zip(spans, sentences, strict=True)):
-            means[place, number, start:end] = 1 / max(1, end - start)
-            right[place, number] = int(answers)
-    return ids, mask, segments, means, right, torch.tensor([row[0] for row in rows])
+            rows.append(Row(owner, [*ids, sep], second, spans, found.sentences))
+    rows.sort(key=lambda row: len(row.ids))
+    while rows:
+        length = len(rows[-1].ids)
+        together = [row for row in rows[-max(1, RUN // length) :] if 1.5 * len(row.ids) > length]
+        rows = rows[: -len(together)]
+        yield together
 
 
-def loss(model: Any, inputs: tuple[Any, ...], count: int) -> Any:
+class Judge(nn.Module):
+    """The model, with slope and constant of the similarity that it adds to."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.reader = BertForTokenClassification.from_pretrained(
+            folder,
+            num_labels=1,
+            attn_implementation="sdpa",
+            classifier_dropout=0.0,
+            hidden_dropout_prob=0.05,
+            attention_probs_dropout_prob=0.0,
+        )
+        nn.init.normal_(self.reader.classifier.weight, std=0.02)
+        nn.init.zeros_(self.reader.classifier.bias)
+        for frozen in (self.reader.bert.embeddings, *self.reader.bert.encoder.layer[:FROZEN]):
+            frozen.requires_grad_(False)
+        self.slope = nn.Parameter(torch.tensor(SLOPE))
+        self.constant = nn.Parameter(torch.tensor(CONSTANT))
+
+    def forward(self, rows: Sequence[Row]) -> tuple[Any, Any, Any]:
+        """Return log-odds, whether it is right and the example of each sentence of some rows."""
+        length = max(len(row.ids) for row in rows)
+        ids, mask, segments = (torch.zeros(len(rows), length, dtype=torch.long) for _ in range(3))
+        means = torch.zeros(len(rows), max(len(row.spans) for row in rows), length)
+        for place, row in enumerate(rows):
+            ids[place, : len(row.ids)] = torch.tensor(row.ids)
+            mask[place, : len(row.ids)] = 1
+            segments[place, row.second : len(row.ids)] = 1
+            for number, (start, end) in enumerate(row.spans):
+                means[place, number, start:end] = 1 / max(1, end - start)
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = self.reader.bert(
+                input_ids=ids, attention_mask=mask, token_type_ids=segments
+            ).last_hidden_state
+        said = SCALE * self.reader.classifier(torch.bmm(means, hidden.float())).squeeze(-1)
+        places = [(place, at) for place, row in enumerate(rows) for at in range(len(row.spans))]
+        said = said[tuple(torch.tensor(places).T)]
+        shown = [(row.owner, *found) for row in rows for found in row.sentences]
+        cosines = torch.tensor([cosine for *_, cosine in shown])
+        return (
+            said + self.slope * cosines + self.constant,
+            torch.tensor([right for _, _, right, _ in shown]),
+            torch.tensor([owner for owner, *_ in shown]),
+        )
+
+
+def loss(judge: Judge, examples: Sequence[Example], tokenizer: Tokenizer) -> Any:
     """Return the mean of the listwise loss, the null sentence included."""
-    ids, mask, segments, means, right, owners = inputs
-    with torch.autocast("cpu", torch.bfloat16):
-        hidden = model.bert(
-            input_ids=ids, attention_mask=mask, token_type_ids=segments
-        ).last_hidden_state
-    scores = SCALE * model.classifier(torch.bmm(means, hidden.float())).squeeze(-1)
-    known = right >= 0
-    owners = owners[:, None].expand_as(right)[known]
-    scores, right = scores[known], right[known]
+    parts = [judge(rows) for rows in rows_of(examples, tokenizer)]
+    scores, right, owners = (torch.cat(part) for part in zip(*parts, strict=True))
     total = torch.zeros(())
-    for owner in range(count):
+    for owner in range(len(examples)):
         found, answers = scores[owners == owner], right[owners == owner]
         found = torch.cat([found, found.new_zeros(1)])
-        null = torch.tensor([0 if answers.any() else 1])
-        answers = torch.cat([answers, null])
-        total = total + torch.logsumexp(found, 0) - torch.logsumexp(found[answers == 1], 0)
-    return total / count
+        answers = torch.cat([answers, ~answers.any()[None]])
+        total = total + torch.logsumexp(found, 0) - torch.logsumexp(found[answers], 0)
+    return total / len(examples)
 
 
 def main() -> None:
@@ -271,10 +376,9 @@ def main() -> None:
     parser.add_argument("squad", type=Path, help="question TAB sentence, training part")
     parser.add_argument("selqa", type=Path, help="SelQA, training part")
     parser.add_argument("out", type=Path, help="folder for the model")
-    parser.add_argument("--epochs", type=float, default=1.7)
+    parser.add_argument("--epochs", type=float, default=2.0)
     parser.add_argument("--rate", type=float, default=1.2e-4, help="highest learning rate")
     parser.add_argument("--batch", type=int, default=16, help="questions a step")
-    parser.add_argument("--negatives", type=int, default=1, help="passages without the sentence")
     parser.add_argument("--repeat", type=int, default=3, help="how often SelQA is seen an epoch")
     parser.add_argument("--questions", type=int, default=0, help="only so many, to try something")
     parser.add_argument("--seed", type=int, default=1)
@@ -286,20 +390,16 @@ def main() -> None:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     squad, sections = read(arguments, tokenizer)
-    model = BertForTokenClassification.from_pretrained(
-        folder,
-        num_labels=1,
-        attn_implementation="sdpa",
-        classifier_dropout=0.0,
-        hidden_dropout_prob=0.05,
-        attention_probs_dropout_prob=0.0,
-    )
-    nn.init.normal_(model.classifier.weight, std=0.02)
-    nn.init.zeros_(model.classifier.bias)
-    model.bert.embeddings.requires_grad_(False)
-    train(model, squad, sections, tokenizer, chance, arguments)
-    model.save_pretrained(arguments.out)
+    judge = Judge(folder)
     tokenizer.save(str(arguments.out / "tokenizer.json"))
+    train(judge, squad, sections, tokenizer, chance, arguments)
+
+
+def save(judge: Judge, out: Path) -> None:
+    """Write the model, and what it was trained to be added to."""
+    judge.reader.save_pretrained(out)
+    facts = {"slope": judge.slope.item(), "constant": judge.constant.item()}
+    (out / "similarity.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 #: Questions at the end of each file that are never trained on, to choose settings with.
@@ -318,11 +418,12 @@ def read(arguments: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Squad, Se
     sentences = list(dict.fromkeys(sentence for _, sentence in pairs))
     places = {sentence: place for place, sentence in enumerate(sentences)}
     kept = int(len(pairs) * (1 - HELD_OUT_SHARE))
+    encoder = open_encoder(Settings(index=arguments.out / "index"))
     squad = Squad(
         pieces(questions[:kept]),
         [places[sentence] for _, sentence in pairs[:kept]],
         pieces(sentences),
-        hard_sentences(questions[:kept], sentences, arguments.out / "index"),
+        *hard_sentences(questions[:kept], sentences, encoder),
     )
     rankings = sets.selqa(arguments.selqa)[:-HELD_OUT_SECTIONS]
     headings = [" - ".join(filter(None, (item.title, item.section))) for item in rankings]
@@ -331,12 +432,17 @@ def read(arguments: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Squad, Se
         pieces(headings),
         [pieces(item.sentences) for item in rankings],
         rankings,
+        encoder.encode([item.question for item in rankings]),
+        [
+            encoder.encode([f"{heading}\n{sentence}" for sentence in item.sentences])
+            for heading, item in zip(headings, rankings, strict=True)
+        ],
     )
     return squad, sections
 
 
 def train(
-    model: Any,
+    judge: Judge,
     squad: Squad,
     sections: Sections,
     tokenizer: Tokenizer,
@@ -352,16 +458,24 @@ def train(
     everything += [(sections, place) for place in around] * arguments.repeat
     steps = int(len(everything) * arguments.epochs / arguments.batch)
     mark = tokenizer.token_to_id("?")
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=arguments.rate, weight_decay=0.01)
+    trained = [parameter for parameter in judge.parameters() if parameter.requires_grad]
+    scalars = [judge.slope, judge.constant]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": [parameter for parameter in trained if parameter.ndim]},
+            {"params": scalars, "lr": 100 * arguments.rate, "weight_decay": 0.0},
+        ],
+        lr=arguments.rate,
+        weight_decay=0.01,
+    )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
         lambda step: min(1, (step + 1) / (0.06 * steps)) * max(0.02, 1 - step / steps),
     )
-    model.train()
+    judge.train()
     began, losses = time.time(), []
     for examples in batches(everything, mark, chance, arguments):
-        value = loss(model, batch(examples, tokenizer), len(examples))
+        value = loss(judge, examples, tokenizer)
         value.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
@@ -370,7 +484,13 @@ def train(
         losses.append(value.item())
         if len(losses) % 50 == 0:
             mean = sum(losses[-50:]) / 50
-            print(f"step {len(losses)} of {steps}, loss {mean:.3f}, {time.time() - began:.0f} s")
+            print(
+                f"step {len(losses)} of {steps}, loss {mean:.3f}, {time.time() - began:.0f} s, "
+                f"slope {judge.slope.item():.2f}, constant {judge.constant.item():.2f}",
+                flush=True,
+            )
+        if len(losses) % 300 == 0 or len(losses) == steps:
+            save(judge, arguments.out)
         if len(losses) == steps:
             return
 
@@ -389,8 +509,7 @@ def batches(
         for start in range(0, len(order), size * 16):
             examples = []
             for origin, place in order[start : start + size * 16]:
-                more = (arguments.negatives,) if isinstance(origin, Squad) else ()
-                example = origin.example(place, chance, *more)
+                example = origin.example(place, chance)
                 if example.question[-1:] == [mark] and chance.random() < UNMARKED:
                     example = Example(example.question[:-1], example.shelves)
                 if any(found.sentences for found in example.shelves):
@@ -403,7 +522,7 @@ def batches(
 
 def length(example: Example) -> int:
     """Return how many word pieces the longest row of an example has, about."""
-    longest = max(sum(len(pieces) for pieces, _ in found.sentences) for found in example.shelves)
+    longest = max(sum(len(pieces) for pieces, *_ in found.sentences) for found in example.shelves)
     return len(example.question) + longest
 
 

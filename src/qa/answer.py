@@ -20,7 +20,7 @@ from qa.types import (
 
 #: Sentences an answer has at most, and how far below the best one another may score.
 SENTENCES = 3
-MARGIN = 1.0
+MARGIN = 2.0
 
 
 def choose(candidates: Sequence[Candidate]) -> list[list[Candidate]]:

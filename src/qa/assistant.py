@@ -16,8 +16,8 @@ from qa.config import Settings
 from qa.encoder import open_encoder
 from qa.errors import IndexIncompatible, QAError, QuestionError, UnknownSource
 from qa.retrieve import retrieve
-from qa.scorer import SimilarityScorer, open_scorer
-from qa.selector import DEPTH, Selection, Selector
+from qa.scorer import open_scorer
+from qa.selector import MOST, Selection, Selector
 from qa.stores.generation import pointer
 from qa.stores.local import LocalStore
 from qa.types import Answer, Encoder, Hit, SentenceScorer
@@ -93,7 +93,7 @@ class Assistant:
         began = time.perf_counter()
         _check(question, limit)
         uris = self.searched(sources, after, before)
-        hits, selection = self.search(question, max(limit, DEPTH), uris)
+        hits, selection = self.search(question, uris, limit)
         confidence = self._calibration.confidence(selection.features)
         answered = bool(selection.candidates) and confidence >= self.threshold
         groups = choose(selection.candidates) if answered else []
@@ -112,9 +112,13 @@ class Assistant:
         )
 
     def search(
-        self, question: str, limit: int, uris: Sequence[str] | None = None
+        self, question: str, uris: Sequence[str] | None = None, limit: int = 0
     ) -> tuple[list[Hit], Selection]:
-        """Return the best passages of these sources, and the sentences of the first, scored."""
+        """Return the best passages of these sources, and the sentences of the first, scored.
+
+        :param limit: passages to return at least, where there are so many.
+        """
+        limit = max(limit, MOST)
         vector = self.encoder.encode([question])[0]
         hits = retrieve(
             self.store,
@@ -129,10 +133,9 @@ class Assistant:
 
     def prepare(self, stopping: threading.Event) -> None:
         """Encode sentences before they are asked about, until told to stop or memory is full."""
-        if isinstance(self.scorer, SimilarityScorer):
-            for row in range(self.store.manifest.counts["passages"]):
-                if stopping.is_set() or not self.scorer.learn(self.store.passages([row])):
-                    return
+        for row in range(self.store.manifest.counts["passages"]):
+            if stopping.is_set() or not self.scorer.learn(self.store.passages([row])):
+                return
 
     def searched(
         self,

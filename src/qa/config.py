@@ -24,7 +24,7 @@ class Settings:
     passage_tokens: int = 256  # word pieces a passage with title and headings: the model's window
     dense_weight: float = 0.5  # of meaning against words in the fused score; see README, "Measured"
     candidates: int = 50  # passages that each channel is asked for
-    selector: str = "none"  # similarity alone; or a model that reads sentences, by name or folder
+    selector: str = "selector"  # the one that ships; "none"; or a cross-encoder, by name or folder
     threshold: float = -1.0  # least confidence of an answer; -1: the fitted one
     generations: int = 3  # of the index that are kept, to return to: `qa rollback`
     calibration: Path = Path("calibration.json")  # your own fit, used when it is there

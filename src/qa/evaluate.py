@@ -20,7 +20,7 @@ from qa.config import Settings
 from qa.encoder import open_encoder
 from qa.errors import QuestionFileError
 from qa.ingest import Progress, build
-from qa.selector import DEPTH, FEATURES
+from qa.selector import FEATURES
 from qa.types import Answer, Citation, Span
 
 
@@ -293,7 +293,7 @@ def sample(question: Question, assistant: Assistant) -> Iterator[Sample]:
     group = question.topic[0] if question.topic else question.text
     ways: list[tuple[str, list[str] | None]] = [("", None), *without(question, assistant)]
     for kind, uris in ways:
-        _, selection = assistant.search(question.text, DEPTH, uris)
+        _, selection = assistant.search(question.text, uris)
         yield Sample(group, kind, bool(question.answers) and not kind, selection.features)
 
 

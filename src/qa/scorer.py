@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,20 @@ from qa.encoder import model_folder, quiet
 from qa.errors import ModelMissing
 from qa.graph import Graph
 from qa.splitter import context
-from qa.types import Encoder, Passage, Scores, SentenceScorer, Span, Vectors
+from qa.types import Encoder, Passage, Scores, SentenceScorer, Vectors
 
 #: The setting for no model but the encoder.
 NONE = "none"
+#: The name of the selector that comes with the program, and the kind of its scores.
+SHIPPED = "selector"
 _FILES = ("model.json", "model.xml", "model.bin", "tokenizer.json")
 #: Word pieces of a question that are read.
 _QUESTION = 64
-#: Word pieces that are run at once, and that a row's length is rounded up to a multiple of: rows of
-#: one length share a run, and few different lengths keep the runtime from preparing many.
-_BATCH = 2048
+#: Sentences that are read: the right one, where found, is among so many by similarity (XQuAD: .98).
+_READ = 10
+#: Word pieces that a row's length is rounded up to a multiple of: rows of one length share a run,
+#: and few different lengths keep the runtime from preparing many.
 _STEP = 16
-#: Sentences that are read a second time.
-_READ_AGAIN = 8
 #: Cosine to log-odds, for ranking alone: similarity knows no point at which it means "no answer".
 _STEEPNESS = 10.0
 
@@ -40,38 +41,23 @@ def open_scorer(settings: Settings, encoder: Encoder) -> SentenceScorer:
 
     :raises ModelMissing: if it is not on this machine and cannot be fetched.
     """
-    return SimilarityScorer(encoder) if settings.selector == NONE else open_model(settings.selector)
-
-
-def open_model(name: str) -> SentenceScorer:
-    """Open a selector or a cross-encoder by its name or folder; raise as `open_scorer` does."""
-    folder = model_folder(name)
-    return (ReadingScorer if (folder / "model.xml").is_file() else PairScorer)(name, folder)
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A question with sentences of one passage, as one input of the model."""
-
-    passage: int
-    #: place of the first sentence in its passage
-    first: int
-    ids: list[int]
-    #: where the second segment begins
-    second: int
-    #: where each sentence stands in `ids`
-    spans: list[Span]
+    if settings.selector == NONE:
+        return SimilarityScorer(encoder)
+    folder = model_folder(settings.selector)
+    if (folder / "model.xml").is_file():
+        return ReadingScorer(settings.selector, folder, SimilarityScorer(encoder))
+    return PairScorer(settings.selector, folder)
 
 
 class ReadingScorer:
-    """A selector that training/ makes: a graph from word pieces to one log-odds each.
+    """A selector that training/ makes: adds to similarity what it reads in question and sentence.
 
-    A sentence's log-odds are the mean of those of its word pieces. Passages are read whole first;
-    then the best sentences once more, each alone below its headings. Both readings count alike:
-    the first knows what "it" is, the second is not distracted by the neighbours.
+    The graph turns word pieces into one number each; what it says of a sentence is the mean of
+    those of its word pieces. The likeliest sentences by similarity are read, each alone below its
+    headings, and the others are taken to be as wrong as the worst of those.
     """
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, similarity: SimilarityScorer) -> None:
         from tokenizers import Tokenizer
 
         missing = [file for file in _FILES if not (folder / file).is_file()]
@@ -83,38 +69,39 @@ class ReadingScorer:
         background = ThreadPoolExecutor(1)
         self._graph = background.submit(Graph, folder / "model.xml")
         background.shutdown(wait=False)
-        self.kind = "selector"
+        self.kind = SHIPPED
+        self._similarity = similarity
         self._window: int = facts["max_tokens"]
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        self._slope: float = facts["slope"]
+        self._constant: float = facts["constant"]
         self._open: int = facts["open"]
         self._close: int = facts["close"]
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
 
     def score(self, question: str, vector: Vectors, passages: Sequence[Passage]) -> list[Scores]:
         """Return the log-odds of each sentence of each passage; above 0, it rather answers."""
-        scores = self._read(question, passages)
-        chosen = _best(scores, passages)
+        scores = [
+            self._slope * cosines + self._constant
+            for cosines in self._similarity.cosines(vector, passages)
+        ]
+        chosen = _best(scores)
         if not chosen:
             return scores
-        alone = [
-            replace(passages[place], sentences=(passages[place].sentences[number],))
-            for place, number in chosen
-        ]
-        again = {
-            found: float(value[0])
-            for found, value in zip(chosen, self._read(question, alone), strict=True)
-        }
-        least = min(again.values())
-        for place, passage in enumerate(passages):
-            if len(passage.sentences) > 1:
-                numbers = range(len(passage.sentences))
-                second = np.array([again.get((place, number), least) for number in numbers])
-                scores[place] = np.asarray((scores[place] + second) / 2, np.float32)
-        return scores
+        read = self._read(question, [(passages[place], number) for place, number in chosen])
+        added = [np.full_like(found, min(read)) for found in scores]
+        for (place, number), value in zip(chosen, read, strict=True):
+            added[place][number] = value
+        return [found + more for found, more in zip(scores, added, strict=True)]
 
-    def _read(self, question: str, passages: Sequence[Passage]) -> list[Scores]:
-        scores = [np.empty(len(passage.sentences), np.float32) for passage in passages]
-        for rows, length in _batches(self._rows(question, passages)):
+    def learn(self, passages: Sequence[Passage]) -> bool:
+        """Encode the sentences of some passages ahead; return whether there is memory for more."""
+        return self._similarity.learn(passages)
+
+    def _read(self, question: str, sentences: Sequence[tuple[Passage, int]]) -> list[float]:
+        """Return what the graph says of sentences, each a passage and the number in it."""
+        read = [0.0] * len(sentences)
+        for rows, length in _batches(self._rows(question, sentences)):
             ids = np.zeros((len(rows), length), np.int64)
             mask = np.zeros_like(ids)
             kinds = np.zeros_like(ids)
@@ -124,29 +111,22 @@ class ReadingScorer:
                 kinds[place, row.second : len(row.ids)] = 1
             pieces = self._graph.result().run(ids, mask, kinds)
             for place, row in enumerate(rows):
-                for number, (start, end) in enumerate(row.spans, row.first):
-                    scores[row.passage][number] = pieces[place, start:end].mean()
-        return scores
+                read[row.number] = float(pieces[place, row.start : len(row.ids) - 1].mean())
+        return read
 
-    def _rows(self, question: str, passages: Sequence[Passage]) -> Iterator[_Row]:
-        asked = self._pieces([question])[0][:_QUESTION]
-        begin = [self._open, *asked, self._close]
-        for place, passage in enumerate(passages):
-            before = context(passage.title, passage.section, self._window // 4, self._count)
-            heading = self._pieces([before])[0]
-            room = self._window - len(begin) - len(heading) - 1
-            ids, first = [*begin, *heading], 0
-            spans: list[Span] = []
-            texts = self._pieces([sentence.plain for sentence in passage.sentences])
-            for number, text in enumerate(texts):
-                text = (text or [self._close])[:room]
-                if spans and len(ids) + len(text) >= self._window:
-                    yield _Row(place, first, [*ids, self._close], len(begin), spans)
-                    ids, spans, first = [*begin, *heading], [], number
-                spans.append((len(ids), len(ids) + len(text)))
-                ids += text
-            if spans:
-                yield _Row(place, first, [*ids, self._close], len(begin), spans)
+    def _rows(self, question: str, sentences: Sequence[tuple[Passage, int]]) -> Iterator[_Row]:
+        begin = [self._open, *self._pieces([question])[0][:_QUESTION], self._close]
+        headings = {
+            passage.id: self._pieces(
+                [context(passage.title, passage.section, self._window // 4, self._count)]
+            )[0]
+            for passage, _ in sentences
+        }
+        texts = self._pieces([passage.sentences[number].plain for passage, number in sentences])
+        for number, ((passage, _), text) in enumerate(zip(sentences, texts, strict=True)):
+            before = [*begin, *headings[passage.id]]
+            text = (text or [self._close])[: self._window - len(before) - 1]
+            yield _Row(number, [*before, *text, self._close], len(begin), len(before))
 
     def _pieces(self, texts: Sequence[str]) -> list[list[int]]:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
@@ -156,15 +136,25 @@ class ReadingScorer:
         return [len(pieces) for pieces in self._pieces(texts)]
 
 
-def _best(scores: Sequence[Scores], passages: Sequence[Passage]) -> list[tuple[int, int]]:
-    """Return passage and number of the best sentences, of those that have neighbours."""
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A question with one sentence, as an input of the graph."""
+
+    number: int
+    ids: list[int]
+    #: where the second segment begins, and where the sentence does
+    second: int
+    start: int
+
+
+def _best(scores: Sequence[Scores]) -> list[tuple[int, int]]:
+    """Return passage and number of the sentences that are read, likeliest first."""
     found = [
         (-float(value), place, number)
         for place, values in enumerate(scores)
-        if len(passages[place].sentences) > 1
         for number, value in enumerate(values)
     ]
-    return [(place, number) for _, place, number in sorted(found)[:_READ_AGAIN]]
+    return [(place, number) for _, place, number in sorted(found)[:_READ]]
 
 
 def _batches(rows: Iterator[_Row]) -> Iterator[tuple[list[_Row], int]]:
@@ -173,9 +163,7 @@ def _batches(rows: Iterator[_Row]) -> Iterator[tuple[list[_Row], int]]:
     for row in rows:
         waiting[-(-len(row.ids) // _STEP) * _STEP].append(row)
     for length, together in sorted(waiting.items()):
-        size = max(1, _BATCH // length)
-        for start in range(0, len(together), size):
-            yield together[start : start + size], length
+        yield together, length
 
 
 class PairScorer:
@@ -203,9 +191,8 @@ class PairScorer:
     def score(self, question: str, vector: Vectors, passages: Sequence[Passage]) -> list[Scores]:
         """Return what the model says of each sentence of each passage."""
         pairs = [
-            (question, before + sentence.plain)
+            (question, " - ".join((passage.title, *passage.section)) + "\n" + sentence.plain)
             for passage in passages
-            for before in (" - ".join((passage.title, *passage.section)) + "\n",)
             for sentence in passage.sentences
         ]
         if not pairs:
@@ -213,6 +200,10 @@ class PairScorer:
         with self._lock:
             scores = self._model.predict(pairs, show_progress_bar=False)
         return _parts(np.asarray(scores, np.float32), passages)
+
+    def learn(self, passages: Sequence[Passage]) -> bool:
+        """Say that there is nothing to prepare."""
+        return False
 
 
 def _is_cross_encoder(folder: Path) -> bool:
@@ -251,10 +242,14 @@ class SimilarityScorer:
 
     def score(self, question: str, vector: Vectors, passages: Sequence[Passage]) -> list[Scores]:
         """Return ten times the cosine of each sentence of each passage."""
-        return [_STEEPNESS * (known @ vector) for known in self._vectors(passages)]
+        return [_STEEPNESS * cosines for cosines in self.cosines(vector, passages)]
+
+    def cosines(self, vector: Vectors, passages: Sequence[Passage]) -> list[Scores]:
+        """Return the cosine of each sentence of each passage to an encoded question."""
+        return [known @ vector for known in self._vectors(passages)]
 
     def learn(self, passages: Sequence[Passage]) -> bool:
-        """Encode the sentences of some passages ahead; return False once memory is full."""
+        """Encode the sentences of some passages ahead; return whether there is memory for more."""
         self._vectors(passages)
         return self._kept < _KEPT_SENTENCES
 

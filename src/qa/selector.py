@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from qa.scorer import NONE
 from qa.text import terms, topic_terms
 from qa.types import Candidate, Hit, SentenceScorer, Store, Vectors
 
-#: Passages whose sentences are scored. With more, nothing measured improved (XQuAD: 3 to 10).
+#: Passages whose sentences are scored. With more, nothing measured improved (XQuAD: 3 to 10) ...
 DEPTH = 5
+#: ... unless passages are short: as many more, up to `MOST`, as it takes for so many sentences.
+SENTENCES, MOST = 20, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,8 @@ class Selection:
 class Selector:
     """Scores the sentences of the passages that were found."""
 
-    def __init__(self, scorer: SentenceScorer, depth: int = DEPTH) -> None:
+    def __init__(self, scorer: SentenceScorer) -> None:
         self._scorer = scorer
-        self._depth = depth
         self._weights = _WEIGHTS.get(scorer.kind, _READ_WEIGHTS)
 
     def select(
@@ -50,7 +51,7 @@ class Selector:
 
         :param vector: the encoded question, shape (dimension,), unit length.
         """
-        hits = [hit for hit in hits[: self._depth] if hit.passage.sentences]
+        hits = list(_first(hits))
         wanted = topic_terms(question)
         rarities = dict(zip(wanted, store.rarities(wanted), strict=True))
         scores = self._scorer.score(question, vector, [hit.passage for hit in hits])
@@ -64,6 +65,17 @@ class Selector:
                 candidates.append(Candidate(hit, sentence, score, evidence, shared))
         candidates.sort(key=lambda found: (-found.score, found.hit.row, found.sentence.start))
         return Selection(tuple(candidates), features(hits, candidates, rarities))
+
+
+def _first(hits: Sequence[Hit]) -> Iterator[Hit]:
+    """Yield the passages whose sentences are scored."""
+    sentences = 0
+    for place, hit in enumerate(hits[:MOST]):
+        if place >= DEPTH and sentences >= SENTENCES:
+            return
+        sentences += len(hit.passage.sentences)
+        if hit.passage.sentences:
+            yield hit
 
 
 def coverage(text: str, rarities: dict[str, float]) -> float:

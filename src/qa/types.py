@@ -263,6 +263,10 @@ class SentenceScorer(Protocol):
         """
         ...
 
+    def learn(self, passages: Sequence[Passage]) -> bool:
+        """Prepare for some passages ahead; return whether more can be prepared."""
+        ...
+
 
 class Store(Protocol):
     """One immutable generation of an index."""
