@@ -33,9 +33,14 @@ def _words(text: str) -> frozenset[str]:
 
 _WH = _words("who whom whose what which when where why how")
 _BE = _words("is are was were be been 's isn't aren't wasn't weren't")
-_AUXILIARIES = _BE | _words(
-    "do does did don't doesn't didn't has have had hasn't haven't hadn't can can't could couldn't "
-    "will won't would wouldn't shall should shouldn't may might must"
+_DO = _words("do does did")
+_AUXILIARIES = (
+    _BE
+    | _DO
+    | _words(
+        "don't doesn't didn't has have had hasn't haven't hadn't can can't could couldn't "
+        "will won't would wouldn't shall should shouldn't may might must"
+    )
 )
 _SUBJECTS = _words("he she they")
 _PERSONAL = _SUBJECTS | _words("it him them")
@@ -53,7 +58,7 @@ _COMPARATIVES = _words(
 )
 #: Verbs that need something that was said or done before, and verbs that may do without.
 _REPLYING = _words(
-    "reply replied react reacted respond responded answer agree agreed follow object comment"
+    "reply replied react reacted respond responded answer agree agreed follow go object comment"
 )
 _SAYING = _words("say said think thought propose proposed")
 _ORDINALS = _words("first second third fourth fifth sixth seventh eighth ninth tenth last next")
@@ -64,7 +69,9 @@ _OF_A_CLAUSE = _words(
     "allowed certain fair safe"
 )
 _SEEMING = _words("seems seemed appears appeared takes took turns")
-_VAGUE_OPENERS = _words("according under during besides despite whether may might must shall please")
+_VAGUE_OPENERS = _words(
+    "according under during besides despite whether may might must shall please"
+)
 
 _WORD = re.compile(r"[^\W_]+(?:[-./'’&][^\W_]+)*")
 _OPENER = re.compile(
@@ -106,7 +113,7 @@ class _Thread:
     """What a conversation is about: its last question, made to stand alone, and its topic."""
 
     question: str = ""
-    topic: tuple[str, ...] = ()
+    topic: str = ""
 
 
 def interpret(question: str, history: Sequence[str]) -> str:
@@ -122,21 +129,14 @@ def interpret(question: str, history: Sequence[str]) -> str:
 
 def _next(thread: _Thread, question: str) -> _Thread:
     """Add a question to a thread."""
-    words = _split(question)
-    if thread.question:
+    text, topic = question, _topic(question)
+    if _split(thread.question):
+        words = _split(question)
         fragment = _fragment(question)
         if fragment:
-            text = _put_in(thread, fragment, question)
+            text, topic = _put_in(thread, fragment, question)
         elif _lacks(question, words, thread):
-            text = _carry(question, thread.topic)
-            return _checked(text, question, _extended(thread.topic, words))
-        else:
-            text = question
-        return _checked(text, question, _topic(_split(text)))
-    return _Thread(question, _topic(words))
-
-
-def _checked(text: str, question: str, topic: tuple[str, ...]) -> _Thread:
+            text, topic = _carry(question, thread.topic), thread.topic
     return _Thread(text if len(text) <= _LONGEST else question, topic)
 
 
@@ -168,28 +168,25 @@ def _is_name(text: str, *, first: bool) -> bool:
     return not (first and lower in common)
 
 
-def _stem(text: str) -> str:
-    return " ".join(term.text for term in terms(text))
+def _topic(question: str) -> str:
+    """Return what a question is about: from its first content word to its last, without "did"."""
+    words = _split(question)
+    content = [word for word in words if word.content][:_TOPIC_WORDS]
+    if not content:
+        return ""
+    start, end = content[0].start, content[-1].end
+    asks = next((word for word in words if word.lower in _AUXILIARIES), None)
+    if asks and asks.lower in _DO and start < asks.start < end:
+        return question[start : asks.start] + question[asks.end : end].lstrip()
+    return question[start:end]
 
 
-def _topic(words: Sequence[_Word]) -> tuple[str, ...]:
-    return tuple(word.text for word in words if word.content)[:_TOPIC_WORDS]
-
-
-def _extended(topic: tuple[str, ...], words: Sequence[_Word]) -> tuple[str, ...]:
-    """Add the names of a follow-up to the topic it was carried by."""
-    stems = {_stem(text) for text in topic}
-    new = [word.text for word in words if word.name and _stem(word.text) not in stems]
-    return (*topic, *new)[:_TOPIC_WORDS]
-
-
-def _carry(question: str, topic: Sequence[str]) -> str:
-    """Append what the thread is about, without what the question has already."""
+def _carry(question: str, topic: str) -> str:
+    """Append what the thread is about, unless the question has all of it."""
     present = {term.text for term in terms(question)}
-    missing = [text for text in topic if not present.issuperset(_stem(text).split())]
-    if not missing:
+    if all(term.text in present for term in terms(topic)):
         return question
-    return f"{_bare(question)} ({' '.join(missing)})?"
+    return f"{_bare(question)} ({topic})?"
 
 
 def _bare(text: str) -> str:
@@ -200,7 +197,7 @@ def _bare(text: str) -> str:
 
 
 def _fragment(question: str) -> str:
-    """Return the fragment of which a question consists, without "and" and the like; else nothing."""
+    """Return the fragment that a question is, without "and" and the like; else nothing."""
     opener = _OPENER.match(question)
     assert opener is not None  # it matches the empty text
     opened = opener.end() > len(opener[0]) - len(opener[0].lstrip())
@@ -319,7 +316,8 @@ def _antecedent(words: Sequence[_Word], clauses: Sequence[int], place: int) -> b
         for other, word in enumerate(words)
     ):
         return True
-    if words[0].lower in _SUBORDINATING and words[1].lower not in _AUXILIARIES:
+    asks = words[1:] and words[1].lower in _AUXILIARIES
+    if words[0].lower in _SUBORDINATING and not asks:
         return any(word.name and clauses[other] > own for other, word in enumerate(words))
     return False
 
@@ -372,16 +370,29 @@ def _joined(question: str, words: Sequence[_Word]) -> bool:
 # a fragment in the place of what it is parallel to
 
 
-def _put_in(thread: _Thread, fragment: str, question: str) -> str:
-    """Return the thread's question with a fragment in its place, or the fragment with the topic."""
-    lowers = [word.lower for word in _split(fragment)]
-    if _WH.intersection(lowers):
-        return _ask_anew(thread, fragment, question)
-    text, rest = _put_in_date(thread.question, fragment)
+def _put_in(thread: _Thread, fragment: str, question: str) -> tuple[str, str]:
+    """Return a fragment made a question by that of the thread, and the topic of it."""
+    asked, carried, _ = thread.question.partition(f" ({thread.topic})")
+    first = _split(fragment)[0]
+    if carried and _names(fragment) and not _names(asked) and first.lower not in _PREPOSITIONS:
+        topic = _put_in_parts(thread.topic, fragment).rstrip("?") or thread.topic
+        return _carry(asked, topic), topic
+    if _WH.intersection(word.lower for word in _split(fragment)):
+        text = _ask_anew(asked, fragment)
+    else:
+        text = _put_in_parts(asked, fragment)
+    if not text:
+        topic = ", ".join(filter(None, (_topic(fragment), thread.topic)))
+        return _carry(question, thread.topic), topic
+    return (_carry(text, thread.topic), thread.topic) if carried else (text, _topic(text))
+
+
+def _put_in_parts(text: str, fragment: str) -> str:
+    dated, rest = _put_in_date(text, fragment)
     words = [word for word in _split(rest) if word.lower not in _DROPPED]
-    if not any(word.content for word in words):
-        return text if text != thread.question else f"{_bare(text)} {_bare(rest).strip()}?"
-    return _put_in_phrase(text, rest, words) or _carry(question, thread.topic)
+    if any(word.content for word in words):
+        return _put_in_phrase(dated, rest, words)
+    return dated if dated != text else f"{_bare(text)} {rest.strip()}?"
 
 
 #: Words of a fragment that stand for nothing in the question it is put into.
@@ -390,19 +401,18 @@ _DROPPED = _words(
 )
 
 
-
-def _ask_anew(thread: _Thread, fragment: str, question: str) -> str:
-    """Put "when?" in the place of "where" in "where did they meet?", else carry it."""
-    words = _split(thread.question)
+def _ask_anew(text: str, fragment: str) -> str:
+    """Put "when" in the place of "where" in "Where did they meet?"; nothing if it has none."""
     if any(word.content for word in _split(fragment)):
-        return _carry(question, thread.topic)
+        return ""
+    words = _split(text)
     asked = fragment[0].upper() + fragment[1:]
-    if words and words[0].lower in _AUXILIARIES:
-        return f"{asked} {words[0].lower}{thread.question[words[0].end :]}"
-    if len(words) > 1 and words[0].lower in ("when", "where", "why", "how"):
-        if words[1].lower in _AUXILIARIES:
-            return f"{asked}{thread.question[words[0].end :]}"
-    return _carry(question, thread.topic)
+    if words[0].lower in _AUXILIARIES:
+        return f"{asked} {words[0].lower}{text[words[0].end :]}"
+    adverb = words[0].lower in ("when", "where", "why", "how")
+    if adverb and words[1:] and words[1].lower in _AUXILIARIES:
+        return f"{asked}{text[words[0].end :]}"
+    return ""
 
 
 def _put_in_date(text: str, fragment: str) -> tuple[str, str]:
@@ -415,7 +425,8 @@ def _put_in_date(text: str, fragment: str) -> tuple[str, str]:
     preposition = "" if _NOW.fullmatch(new[0]) else "in "
     if old:
         start, end = old[-1].span()
-        start -= 0 if preposition else len(_IN.search(text[:start])[0])
+        if not preposition:
+            start = len(_IN.sub("", text[:start]))
         return f"{text[:start]}{new[0]}{text[end:]}", rest
     return f"{_bare(text)} {preposition}{new[0]}?", rest
 
@@ -429,11 +440,13 @@ def _put_in_phrase(text: str, rest: str, words: Sequence[_Word]) -> str:
         words = words[1:]
     while words and not words[-1].content:
         words = words[:-1]
-    phrase = rest[words[0].start : words[-1].end]
+    if words[0].lower in _ARTICLES and any(word.lower in _ORDINALS for word in words):
+        words = words[1:]
+    phrase = rest[words[0].start : words[-1].end].removesuffix("'s")
+    span = None
     if any(word.name for word in words):
         span = _parallel_name(text, phrase, preposition)
-    else:
-        span = _parallel_noun(text, words, preposition)
+    span = span or _parallel_noun(text, words, preposition)
     if span:
         return f"{text[: span[0]]}{phrase}{text[span[1] :]}"
     return "" if words[0].lower in _ARTICLES else f"{_bare(text)} {_bare(rest).strip()}?"
@@ -468,19 +481,8 @@ def _parallel_name(text: str, phrase: str, preposition: str) -> Span | None:
 def _likeness(text: str, span: Span, phrase: str) -> int:
     """Score how well a name may stand where another does: by form first, then as the subject."""
     old = text[span[0] : span[1]]
-    same = [_form(old, mark) == _form(phrase, mark) for mark in _FORMS]
-    return 4 * sum(same) + 3 * _is_subject(text, span)
-
-
-_FORMS: tuple[Callable[[str], bool], ...] = (
-    lambda name: bool(re.search(r"\d", name)),
-    lambda name: bool(re.search(r"[^sSu\W]s$", name)),
-    lambda name: bool(re.search(r"(?:an|ish|ese)$", name)),
-)
-
-
-def _form(name: str, mark: Callable[[str], bool]) -> bool:
-    return mark(name)
+    same = sum(form(old) == form(phrase) for form in _FORMS)
+    return 4 * same + 3 * _is_subject(text, span)
 
 
 def _is_subject(text: str, span: Span) -> bool:
@@ -491,36 +493,62 @@ def _is_subject(text: str, span: Span) -> bool:
 def _parallel_noun(text: str, new: Sequence[_Word], preposition: str) -> Span | None:
     """Return the ordinal, or the common noun, that common words are parallel to.
 
-    The noun is the one that is counted or chosen ("how many civilians"), or the one that the
-    question ends with ("the cap on diesel"), whichever agrees in number.
+    The noun is what is counted or chosen ("how many civilians"), the subject ("does copper
+    melt"), or what the question ends with ("the cap on diesel"), and agrees in number.
     """
     words = _split(text)
     if any(word.lower in _ORDINALS for word in new):
         ordinals = [word for word in words if word.lower in _ORDINALS]
         return (ordinals[0].start, ordinals[0].end) if ordinals else None
-    if preposition or new[0].lower in _ARTICLES:
+    if new[0].lower in _ARTICLES:
         return None
+    groups = _groups_after(words, preposition) if preposition else _noun_groups(words)
     plural = _is_plural(new[-1].text)
-    groups = [group for group in _noun_groups(words) if _is_plural(group[-1].text) is plural]
-    return (groups[0][0].start, groups[0][-1].end) if groups else None
+    agreeing = [group for group in groups if _is_plural(group[-1].text) is plural]
+    return (agreeing[0][0].start, agreeing[0][-1].end) if agreeing else None
 
 
 def _noun_groups(words: Sequence[_Word]) -> list[Sequence[_Word]]:
-    def common(word: _Word) -> bool:
-        return word.content and not word.name and not _DATE.fullmatch(word.text)
+    counted = [
+        group
+        for lower in ("many", "much", "which", "what")
+        for group in _groups_after(words, lower)
+        if group[-1] is not words[-1] and words[words.index(group[-1]) + 1].lower in _BE
+    ]
+    subjects = [group[:1] for lower in sorted(_DO) for group in _groups_after(words, lower)]
+    last = [
+        group
+        for lower in sorted(_PREPOSITIONS)
+        for group in _groups_after(words, lower)
+        if group[-1] is words[-1]
+    ]
+    return [*counted, *subjects, *last]
 
-    first = next((place for place, word in enumerate(words) if common(word)), len(words))
-    end = first
-    while end < len(words) and common(words[end]):
-        end += 1
-    counted = {word.lower for word in words[:first]} & (_WH | {"many", "much"})
-    start = len(words)
-    while start > end and common(words[start - 1]):
-        start -= 1
-    last = words[start:] if start and words[start - 1].lower in _PREPOSITIONS else []
-    whole = end < len(words) and words[end].lower in _AUXILIARIES
-    return [group for group in (words[first:end] if counted and whole else [], last) if group]
+
+def _groups_after(words: Sequence[_Word], lower: str) -> list[Sequence[_Word]]:
+    """Return the runs of common words that follow a word."""
+    groups: list[Sequence[_Word]] = []
+    for place, word in enumerate(words):
+        end = place + 1
+        while end < len(words) and _is_common(words[end]):
+            end += 1
+        if word.lower == lower and end > place + 1:
+            groups.append(words[place + 1 : end])
+    return groups
+
+
+def _is_common(word: _Word) -> bool:
+    return word.content and not word.name and not _DATE.fullmatch(word.text)
 
 
 def _is_plural(text: str) -> bool:
-    return bool(re.search(r"[^sSu\W]s$", text)) or text.casefold() in ("children", "people", "men", "women")
+    return bool(re.search(r"[^sSu\W]s$", text)) or text.casefold() in _PLURALS
+
+
+_PLURALS = _words("children people men women")
+#: Names that agree in these are alike.
+_FORMS: tuple[Callable[[str], bool], ...] = (
+    lambda name: bool(re.search(r"\d", name)),
+    _is_plural,
+    lambda name: bool(re.search(r"(?:an|ish|ese)$", name)),  # "European"
+)

@@ -266,7 +266,7 @@ def evaluate(
 
     A file that brings a corpus gets an index of its own in `folder`. Every question whose sources
     are known is asked again without them, and without its whole topic, so that it has no answer.
-    Of a file of conversations, every follow-up is asked in three ways: see `evaluate_conversations`.
+    A file of conversations is measured as `evaluate_conversations` says.
     """
     if _holds_conversations(path):
         assistant = Assistant.open(settings=settings)
@@ -332,12 +332,15 @@ def _conversation_measures(
         "follow-ups": len(followed),
         "other later questions": len(changed),
     }
-    ways = list(zip(("in its thread", "standing alone", "bare words"), zip(*followed), strict=False))
-    hits = {way: _mean([item.sentence_hit for item in found]) for way, found in ways}
-    for way, found in ways:
+    ways = {
+        way: [outcomes[place] for outcomes in followed]
+        for place, way in enumerate(("in its thread", "standing alone", "bare words"))
+    }
+    hits = {way: _mean([item.sentence_hit for item in found]) for way, found in ways.items()}
+    for way, found in ways.items():
         result[f"passage hit@5, {way}"] = hit_rate([item.rank for item in found], 5)
         result[f"answer-sentence hit, {way}"] = hits[way]
-    if hits.get("standing alone"):
+    if hits["standing alone"] > 0:
         result["hit in thread / hit alone"] = hits["in its thread"] / hits["standing alone"]
     result["others changed"] = _mean(changed)
     return {
