@@ -21,10 +21,11 @@ from qa.types import Span
 
 #: A longer interpretation is not worth more; what would be longer stays as typed.
 _LONGEST = 2000
-#: Words of topic that a question is given at most, and content words of a fragment, of a keyword
-#: fragment, and of a question that names nothing.
+#: Most content words of a topic; of a fragment after "and", and of one without; of a question that
+#: goes on with "and"; of one that names nothing, or ends in a verb of saying.
 _TOPIC_WORDS = 12
-_FRAGMENT_WORDS, _BARE_WORDS, _VAGUE_WORDS, _SAYING_WORDS = 6, 3, 3, 2
+_FRAGMENT_WORDS, _BARE_WORDS = 6, 3
+_JOINED_WORDS, _VAGUE_WORDS = 3, 2
 
 
 def _words(text: str) -> frozenset[str]:
@@ -171,6 +172,8 @@ def _is_name(text: str, *, first: bool) -> bool:
 def _topic(question: str) -> str:
     """Return what a question is about: from its first content word to its last, without "did"."""
     words = _split(question)
+    if [word.lower in _AUXILIARIES for word in words[:3]] == [False, False, True]:
+        words = words[2:] if words[0].lower == "how" else words  # "how large was"
     content = [word for word in words if word.content][:_TOPIC_WORDS]
     if not content:
         return ""
@@ -327,7 +330,7 @@ def _unfinished(words: Sequence[_Word], clauses: Sequence[int]) -> bool:
     if not words or clauses[-1]:
         return False
     lowers = [word.lower for word in words]
-    few = sum(word.content for word in words) <= _SAYING_WORDS
+    few = sum(word.content for word in words) <= _VAGUE_WORDS
     if lowers[-1] in _REPLYING or (lowers[-1] in _SAYING and few):
         return True
     if lowers[-1] in ("different", "differ"):
@@ -364,7 +367,7 @@ def _joined(question: str, words: Sequence[_Word]) -> bool:
     """Say whether a short question goes on from the one before: "And what did the EU say?"."""
     if not _JOINING.match(question) or _defines(words):
         return False
-    return sum(word.content for word in words) <= _VAGUE_WORDS
+    return sum(word.content for word in words) <= _JOINED_WORDS
 
 
 # a fragment in the place of what it is parallel to
