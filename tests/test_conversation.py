@@ -213,6 +213,7 @@ def test_a_follow_up_is_made_to_stand_alone(
         "What are secondary sanctions?",
         "What did Putin's decree 961 say?",
         "Don Bacon",
+        "Which of these is true: " + "the Rhine is long, " * 9 + "or they are all wrong?",
         "Turkey and Hungary",
         "Sberbank SWIFT removal date",
         "How do I renew my passport?",

@@ -26,6 +26,8 @@ _LONGEST = 2000
 _TOPIC_WORDS = 12
 _FRAGMENT_WORDS, _BARE_WORDS = 6, 3
 _JOINED_WORDS, _VAGUE_WORDS = 3, 2
+#: A question of more words says what it is about.
+_MOST_WORDS = 40
 
 
 def _words(text: str) -> frozenset[str]:
@@ -70,14 +72,15 @@ _OF_A_CLAUSE = _words(
     "allowed certain fair safe"
 )
 _SEEMING = _words("seems seemed appears appeared takes took turns")
-_VAGUE_OPENERS = _words(
-    "according under during besides despite whether may might must shall please"
-)
+#: What a question may begin with, with a capital, beside function words.
+_BEGINNINGS = _words("according despite please tell give show list explain describe compare")
+
+_COMMON = FUNCTION_WORDS | _AUXILIARIES | _PREPOSITIONS | _ORDINALS | _BEGINNINGS
 
 _WORD = re.compile(r"[^\W_]+(?:[-./'’&][^\W_]+)*")
 _OPENER = re.compile(
     r"\s*(?:(?:and|but|or|ok|okay|so|then|also)\b[\s,:]*)*"
-    r"(?P<about>(?:what|how)\s+about\b|what\s+of\b|same\s+(?:question\s+)?for\b|as\s+for\b)?[\s,:]*",
+    r"(?:(?:what|how)\s+about\b|what\s+of\b|same\s+(?:question\s+)?for\b|as\s+for\b)?[\s,:]*",
     re.IGNORECASE,
 )
 _JOINING = re.compile(r"\s*(?:and|but|or)\b", re.IGNORECASE)
@@ -131,8 +134,8 @@ def interpret(question: str, history: Sequence[str]) -> str:
 def _next(thread: _Thread, question: str) -> _Thread:
     """Add a question to a thread."""
     text, topic = question, _topic(question)
-    if _split(thread.question):
-        words = _split(question)
+    words = _split(question)
+    if len(words) <= _MOST_WORDS and _split(thread.question):
         fragment = _fragment(question)
         if fragment:
             text, topic = _put_in(thread, fragment, question)
@@ -165,8 +168,7 @@ def _is_name(text: str, *, first: bool) -> bool:
         return True
     if not text[0].isupper() or lower in ("i", "i'm", "i've"):
         return False
-    common = FUNCTION_WORDS | _AUXILIARIES | _PREPOSITIONS | _VAGUE_OPENERS | _ORDINALS
-    return not (first and lower in common)
+    return not (first and lower in _COMMON)
 
 
 def _topic(question: str) -> str:
@@ -203,7 +205,7 @@ def _fragment(question: str) -> str:
     """Return the fragment that a question is, without "and" and the like; else nothing."""
     opener = _OPENER.match(question)
     assert opener is not None  # it matches the empty text
-    opened = opener.end() > len(opener[0]) - len(opener[0].lstrip())
+    opened = bool(opener[0].strip())
     rest = _bare(question[opener.end() :])
     words = _split(rest)
     if not words or _has_clause(words):
@@ -489,8 +491,8 @@ def _likeness(text: str, span: Span, phrase: str) -> int:
 
 
 def _is_subject(text: str, span: Span) -> bool:
-    words = _split(text[: span[0]])
-    return bool(words) and words[-1].lower in _AUXILIARIES
+    before = text[: span[0]].split()[-1:]
+    return bool(before) and before[0].casefold() in _AUXILIARIES
 
 
 def _parallel_noun(text: str, new: Sequence[_Word], preposition: str) -> Span | None:
@@ -532,10 +534,12 @@ def _groups_after(words: Sequence[_Word], lower: str) -> list[Sequence[_Word]]:
     """Return the runs of common words that follow a word."""
     groups: list[Sequence[_Word]] = []
     for place, word in enumerate(words):
+        if word.lower != lower:
+            continue
         end = place + 1
         while end < len(words) and _is_common(words[end]):
             end += 1
-        if word.lower == lower and end > place + 1:
+        if end > place + 1:
             groups.append(words[place + 1 : end])
     return groups
 

@@ -24,7 +24,7 @@ from qa.ingest import build
 pytestmark = pytest.mark.browser
 
 DANUBE = "Where does the Danube rise?"
-TYPED = "Ask “and the Rhine?” as typed"
+TYPED = "Ask as typed: and the Rhine?"
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ export function turnsBefore(turn) {
 /** Say what was searched, with a way to search the words as typed; null where that is the same. */
 export function searchedFor(reply, askAsTyped) {
   if (reply.interpreted === reply.question.trim()) return null;
-  const name = `Ask “${reply.question}” as typed`;
+  const name = `Ask as typed: ${reply.question}`; // begins with what is seen
   const button = make("button", { type: "button", class: "quiet", "aria-label": name }, "Ask as typed");
   button.addEventListener("click", askAsTyped);
   return make("p", { class: "searched" }, make("span", {}, `Searched for: ${reply.interpreted}`), button);
