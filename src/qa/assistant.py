@@ -13,6 +13,7 @@ from pathlib import Path
 from qa.answer import choose, cite, rank
 from qa.calibration import open_calibration
 from qa.config import Settings
+from qa.conversation import interpret
 from qa.encoder import open_encoder
 from qa.errors import IndexIncompatible, QAError, QuestionError, UnknownSource
 from qa.retrieve import retrieve
@@ -80,6 +81,7 @@ class Assistant:
         sources: Sequence[str] | None = None,
         after: str | None = None,
         before: str | None = None,
+        history: Sequence[str] = (),
     ) -> Answer:
         """Answer a question with quoted sentences, or refuse and name the nearest passages.
 
@@ -87,25 +89,29 @@ class Assistant:
         :param sources: uris; where given, the only sources searched.
         :param after: ISO 8601 day; only sources dated that day or later.
         :param before: ISO 8601 day; only sources dated that day or earlier.
+        :param history: earlier questions as they were asked, oldest first, at most 20; by them a
+            follow-up question is made to stand alone. The reply's `interpreted` is what was
+            searched.
         :raises QuestionError: if the question is blank or too long, or an option out of range.
         :raises UnknownSource: if one of the sources is not in the index.
         """
         began = time.perf_counter()
-        _check(question, limit)
+        _check(question, limit, history)
         uris = self.searched(sources, after, before)
-        hits, selection = self.search(question, uris, limit)
+        searched = interpret(question, history)
+        hits, selection = self.search(searched, uris, limit)
         confidence = self._calibration.confidence(selection.features)
         answered = bool(selection.candidates) and confidence >= self.threshold
         groups = choose(selection.candidates) if answered else []
         sentences, citations = cite(self.store, groups)
         return Answer(
             question=question,
-            interpreted=question.strip(),
+            interpreted=searched.strip(),
             answered=answered,
             confidence=round(confidence, 4),
             answer=sentences,
             citations=citations,
-            passages=rank(hits, selection.candidates, question, limit),
+            passages=rank(hits, selection.candidates, searched, limit),
             disagreements=(),
             generation=self.store.generation,
             took_ms=round((time.perf_counter() - began) * 1000, 2),
@@ -197,17 +203,23 @@ class Live:
         return self._assistant or found
 
 
-def _check(question: str, limit: int) -> None:
-    if not question.strip():
-        raise QuestionError("question", "is empty; write a question")
-    if any("\ud800" <= character <= "\udfff" for character in question):
-        raise QuestionError("question", "has half of a surrogate pair, which is no character")
-    if len(question) > LONGEST_QUESTION:
-        raise QuestionError(
-            "question", f"has {len(question)} characters; at most {LONGEST_QUESTION}"
-        )
+def _check(question: str, limit: int, history: Sequence[str]) -> None:
+    _check_text("question", question)
     if not 1 <= limit <= MOST_PASSAGES:
         raise QuestionError("limit", f"is {limit}; 1 to {MOST_PASSAGES}")
+    if len(history) > MOST_TURNS:
+        raise QuestionError("history", f"has {len(history)} turns; send the last {MOST_TURNS}")
+    for place, earlier in enumerate(history):
+        _check_text(f"history.{place}.question", earlier)
+
+
+def _check_text(field: str, text: str) -> None:
+    if not text.strip():
+        raise QuestionError(field, "is empty; write a question")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise QuestionError(field, "has half of a surrogate pair, which is no character")
+    if len(text) > LONGEST_QUESTION:
+        raise QuestionError(field, f"has {len(text)} characters; at most {LONGEST_QUESTION}")
 
 
 def _day(field: str, value: str | None) -> str | None:

@@ -42,8 +42,9 @@ from qa.types import Answer, Citation, Encoder, RankedPassage
 
 if TYPE_CHECKING:
     from qa.app.jobs import Jobs
-    from qa.assistant import Live
+    from qa.assistant import Assistant, Live
     from qa.ingest import Report
+    from qa.stores.local import LocalStore
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--after", metavar="DAY", help="only sources dated this day or later")
     ask.add_argument("--before", metavar="DAY", help="only sources dated this day or earlier")
     ask.add_argument("--json", action="store_true", help="print the reply of the JSON interface")
+    add("chat", _chat)
     serve = add("serve", _serve)
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on, 0 for a free one (8000)")
@@ -133,7 +135,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--json", action="store_true", help="print JSON")
     evaluate = add("eval", _eval)
-    evaluate.add_argument("file", type=Path, help="SQuAD-format .json, or .jsonl of questions")
+    evaluate.add_argument(
+        "file", type=Path, help="SQuAD-format .json, or .jsonl of questions or conversations"
+    )
     evaluate.add_argument(
         "--fit", action="store_true", help="fit the confidence on these questions, and keep the fit"
     )
@@ -302,12 +306,63 @@ def _ask(arguments: argparse.Namespace, settings: Settings) -> int:
     )
     if arguments.json:
         _print_json(dataclasses.asdict(reply))
-    elif reply.answered:
-        _print_answer(reply)
     else:
         uris = assistant.searched(arguments.source, arguments.after, arguments.before)
-        _print_refusal(reply, len(list(assistant.store.sources()) if uris is None else uris))
+        _print_reply(reply, len(list(assistant.store.sources()) if uris is None else uris))
     return DONE if reply.answered else NO
+
+
+_CHAT_HELP = """\
+A question may follow up on those before: "and in 2025?", "who mediated that?".
+/new      forget the questions before
+/sources  list the sources
+/help     show this
+exit      end, as Ctrl-D does"""
+
+
+def _chat(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Answer one question after another; a question may follow up on those before."""
+    from qa.assistant import MOST_TURNS, Live
+
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  input() then edits the line and recalls earlier ones
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # what is piped in may be no text
+    live = Live(settings)
+    live.assistant()
+    history: list[str] = []
+    print('Ask; /help says what else there is, "exit" ends.')
+    with contextlib.suppress(EOFError, KeyboardInterrupt):
+        while (line := input("\n> ").strip()) != "exit":
+            try:
+                if line == "/new":
+                    history.clear()
+                    print("The questions before are forgotten.")
+                elif line == "/sources":
+                    _print_sources(live.assistant().store)
+                elif line.startswith("/"):
+                    print(_CHAT_HELP)
+                elif line:
+                    _print_turn(live.assistant(), line, history[-MOST_TURNS:])
+                    history.append(line)
+            except QAError as error:
+                _say(str(error))
+    print()
+    return DONE
+
+
+def _print_turn(assistant: Assistant, question: str, history: Sequence[str]) -> None:
+    reply = assistant.ask(question, history=history)
+    if reply.interpreted != question:
+        print(_wrap(f"Searched for: {reply.interpreted}"))
+    _print_reply(reply, len(list(assistant.store.sources())))
+
+
+def _print_reply(reply: Answer, sources: int) -> None:
+    if reply.answered:
+        _print_answer(reply)
+    else:
+        _print_refusal(reply, sources)
 
 
 def _safe(text: str) -> str:
@@ -467,12 +522,16 @@ def _sources(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.json:
         _print_json([dataclasses.asdict(source) for source in store.sources()])
         return DONE
+    _print_sources(store)
+    return DONE
+
+
+def _print_sources(store: LocalStore) -> None:
     for source in store.sources():
         dated = source.date or "undated"
         print(f"{source.uri}  {dated}  {source.passages} passages  {source.title}")
     for entry in store.manifest.skipped:
         print(f"{entry.uri}  skipped: {entry.reason}")
-    return DONE
 
 
 def _verify(arguments: argparse.Namespace, settings: Settings) -> int:

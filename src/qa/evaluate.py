@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from qa.assistant import Assistant
 from qa.calibration import LEAST_QUESTIONS, Calibration, fit
 from qa.config import Settings
+from qa.conversation import interpret
 from qa.encoder import open_encoder
 from qa.errors import QuestionFileError
 from qa.ingest import Progress, build
@@ -47,6 +48,24 @@ class Question:
     def uris(self) -> tuple[str, ...]:
         """Return the sources that answer; none where that is not known."""
         return (self.uri, *self.also_in) if self.uri else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question of a conversation."""
+
+    text: str
+    #: a follow-up as it would be asked on its own, with its answers; None where it is none
+    standalone: Question | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The questions of one thread, in order."""
+
+    turns: tuple[Turn, ...]
+    #: the part of the set that it belongs to
+    split: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +154,20 @@ def read_questions(path: Path) -> tuple[list[Question], dict[str, str]]:
 
     :raises QuestionFileError: naming the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise QuestionFileError(path, f"cannot be read ({error})") from error
+    text = _read(path)
     if path.suffix == ".jsonl":
         return [_line(path, number, line) for number, line in _lines(text)], {}
     try:
         return _squad(json.loads(text))
     except (ValueError, KeyError, TypeError) as error:
         raise QuestionFileError(path, f"not SQuAD-format JSON ({error!r})") from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise QuestionFileError(path, f"cannot be read ({error})") from error
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -177,6 +200,42 @@ def _entry(entry: dict[str, Any], question: str | None = None) -> Question:
     )
 
 
+def read_conversations(path: Path) -> list[Conversation]:
+    """Read JSON lines of {"split", "turns": [{"question", "follow_up", ...}, ...]}.
+
+    A turn that follows up has "standalone", "answers" and "uri", too.
+
+    :raises QuestionFileError: naming the line.
+    """
+    return [_conversation(path, number, line) for number, line in _lines(_read(path))]
+
+
+def _conversation(path: Path, number: int, line: str) -> Conversation:
+    try:
+        entry = json.loads(line)
+        return Conversation(tuple(_turn(turn) for turn in entry["turns"]), entry.get("split", ""))
+    except (ValueError, KeyError, TypeError) as error:
+        expected = '{"turns": [{"question": "...", "follow_up": false}, ...]}'
+        raise QuestionFileError(path, f"line {number}: expected {expected} ({error!r})") from error
+
+
+def _turn(entry: dict[str, Any]) -> Turn:
+    text = entry["question"]
+    if not isinstance(text, str):
+        raise TypeError("question is a text")
+    return Turn(text, _entry(entry, entry["standalone"]) if entry["follow_up"] else None)
+
+
+def _holds_conversations(path: Path) -> bool:
+    if path.suffix != ".jsonl":
+        return False
+    _, first = next(_lines(_read(path)), (0, ""))
+    try:
+        return "turns" in json.loads(first)
+    except (ValueError, TypeError):
+        return False
+
+
 def _squad(data: Any) -> tuple[list[Question], dict[str, str]]:
     questions: list[Question] = []
     corpus: dict[str, str] = {}
@@ -207,7 +266,11 @@ def evaluate(
 
     A file that brings a corpus gets an index of its own in `folder`. Every question whose sources
     are known is asked again without them, and without its whole topic, so that it has no answer.
+    A file of conversations is measured as `evaluate_conversations` says.
     """
+    if _holds_conversations(path):
+        assistant = Assistant.open(settings=settings)
+        return evaluate_conversations(read_conversations(path), assistant, progress)
     questions, assistant = _open(path, settings, folder, progress)
     outcomes: list[Outcome] = []
     removed: dict[str, list[Outcome]] = {TOPIC: [], GOLD: []}
@@ -219,6 +282,71 @@ def evaluate(
             removed[kind].append(judge(unanswerable, reply))
         progress("ask", number, len(questions))
     return measures(outcomes, removed)
+
+
+def evaluate_conversations(
+    conversations: Sequence[Conversation],
+    assistant: Assistant,
+    progress: Progress = lambda *_: None,
+) -> dict[str, Any]:
+    """Ask follow-ups within their thread, as they stand alone, and by their bare words.
+
+    Also returned: the share of the other questions of a thread that were changed.
+    """
+    splits = sorted({conversation.split for conversation in conversations})
+    done = 0
+    groups = {}
+    for split in splits:
+        part = [found for found in conversations if found.split == split]
+        followed: list[tuple[Outcome, Outcome, Outcome]] = []
+        changed: list[bool] = []
+        for conversation in part:
+            for place in range(1, len(conversation.turns)):
+                turn = conversation.turns[place]
+                history = [earlier.text for earlier in conversation.turns[:place]]
+                if turn.standalone:
+                    followed.append(_follow_up(turn.text, turn.standalone, history, assistant))
+                else:
+                    changed.append(interpret(turn.text, history) != turn.text)
+            done += 1
+            progress("ask", done, len(conversations))
+        groups[split] = _conversation_measures(len(part), followed, changed)
+    return groups.pop("") if splits == [""] else {"groups": groups}
+
+
+def _follow_up(
+    text: str, gold: Question, history: Sequence[str], assistant: Assistant
+) -> tuple[Outcome, Outcome, Outcome]:
+    return (
+        judge(gold, assistant.ask(text, limit=10, history=history)),
+        judge(gold, assistant.ask(gold.text, limit=10)),
+        judge(gold, assistant.ask(text, limit=10)),
+    )
+
+
+def _conversation_measures(
+    conversations: int, followed: Sequence[Sequence[Outcome]], changed: Sequence[bool]
+) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "conversations": conversations,
+        "follow-ups": len(followed),
+        "other later questions": len(changed),
+    }
+    ways = {
+        way: [outcomes[place] for outcomes in followed]
+        for place, way in enumerate(("in its thread", "standing alone", "bare words"))
+    }
+    hits = {way: _mean([item.sentence_hit for item in found]) for way, found in ways.items()}
+    for way, found in ways.items():
+        result[f"passage hit@5, {way}"] = hit_rate([item.rank for item in found], 5)
+        result[f"answer-sentence hit, {way}"] = hits[way]
+    if hits["standing alone"] > 0:
+        result["hit in thread / hit alone"] = hits["in its thread"] / hits["standing alone"]
+    result["others changed"] = _mean(changed)
+    return {
+        name: value if isinstance(value, int) else None if math.isnan(value) else round(value, 4)
+        for name, value in result.items()
+    }
 
 
 def _open(

@@ -1,6 +1,7 @@
 // The chat: ask the JSON interface, show what it returns. Source text only ever becomes text nodes.
 
 import { make, plural } from "./dom.js";
+import { addTurn, dropTurn, forgetTurns, searchedFor, turnsBefore } from "./followup.js";
 
 const thread = document.getElementById("thread");
 const composer = document.getElementById("composer");
@@ -160,7 +161,10 @@ function add(question, content) {
 }
 
 function show(item, reply) {
-  item.lastElementChild.replaceWith(reply.answered ? answered(reply) : refused(reply));
+  const content = reply.answered ? answered(reply) : refused(reply);
+  const searched = searchedFor(reply, () => ask(reply.question, { typed: true }));
+  if (searched) content.prepend(searched);
+  item.lastElementChild.replaceWith(content);
 }
 
 function stored() {
@@ -179,14 +183,14 @@ function keep(reply) {
   }
 }
 
-/** Return the reply to a question; throw an Error with a message for people. */
-async function request(question) {
+/** Return the reply to a question after others; throw an Error with a message for people. */
+async function request(question, history) {
   let response;
   try {
     response = await fetch("/api/v1/answer", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ question }),
+      body: JSON.stringify({ question, history }),
     });
   } catch {
     throw new Error("The server does not answer. Is `qa serve` still running?");
@@ -196,19 +200,22 @@ async function request(question) {
   return body;
 }
 
-async function ask(question) {
+/** Ask within the thread, or the words as typed, without what came before. */
+async function ask(question, { typed = false } = {}) {
+  const turn = addTurn(question, typed);
   announcement.textContent = "";
   const item = add(question, make("p", { class: "reply waiting" }, "Searching…"));
   item.scrollIntoView({ block: "start" });
   try {
-    const reply = await request(question);
+    const reply = await request(question, turnsBefore(turn));
     show(item, reply);
-    if (item.isConnected) keep(reply);
+    if (item.isConnected) keep({ ...reply, typed });
     const sentences = reply.answer.map((sentence) => sentence.plain).join(" ");
     announcement.textContent = reply.answered
       ? `${sentences} ${plural(reply.citations.length, "source")}.`
       : "The sources do not answer this.";
   } catch (error) {
+    dropTurn(turn);
     item.lastElementChild.replaceWith(failed(error.message));
     if (!box.value) box.value = question;
   }
@@ -240,6 +247,7 @@ document.addEventListener("keydown", (event) => {
 
 clear.addEventListener("click", () => {
   sessionStorage.removeItem(STORED);
+  forgetTurns();
   thread.replaceChildren();
   welcome.hidden = false;
   clear.hidden = true;
@@ -247,6 +255,7 @@ clear.addEventListener("click", () => {
 });
 
 for (const reply of stored()) {
+  addTurn(reply.question, reply.typed);
   show(add(reply.question, make("p")), reply);
 }
 const asked = new URLSearchParams(location.search).get("q");

@@ -43,7 +43,9 @@ class AnswerRequest(Request):
     after: str | None = Field(None, pattern=_DAY, description="only sources of that day or later")
     before: str | None = Field(None, pattern=_DAY, description="only those of that day or earlier")
     history: list[Turn] = Field(
-        [], max_length=MOST_TURNS, description="earlier turns, oldest first"
+        [],
+        max_length=MOST_TURNS,
+        description="earlier turns, oldest first, by which a follow-up question is understood",
     )
 
 
@@ -170,6 +172,7 @@ def answer(body: AnswerRequest) -> Response:
                 sources=body.sources,
                 after=body.after,
                 before=body.before,
+                history=[turn.question for turn in body.history],
             )
         )
     except UnknownSource as error:
