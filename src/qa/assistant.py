@@ -8,19 +8,21 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 from qa.answer import choose, cite, rank
 from qa.calibration import open_calibration
 from qa.config import Settings
+from qa.disagreement import disagreements
 from qa.encoder import open_encoder
 from qa.errors import IndexIncompatible, QAError, QuestionError, UnknownSource
 from qa.retrieve import retrieve
 from qa.scorer import SimilarityScorer, open_scorer
-from qa.selector import DEPTH, Selection, Selector
+from qa.selector import Selection, Selector
 from qa.stores.generation import pointer
 from qa.stores.local import LocalStore
-from qa.types import Answer, Encoder, Hit, SentenceScorer
+from qa.types import Answer, Encoder, Hit, Passage, SentenceScorer
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,10 @@ logger = logging.getLogger(__name__)
 LONGEST_QUESTION = 2000
 MOST_PASSAGES = 50
 MOST_TURNS = 20
+#: Passages found that are looked into for what differs from the answer, and passages near each of
+#: its sentences that are looked into for that, and for copies of it.
+COMPARED = 20
+NEAREST = 8
 
 
 class Assistant:
@@ -93,11 +99,21 @@ class Assistant:
         began = time.perf_counter()
         _check(question, limit)
         uris = self.searched(sources, after, before)
-        hits, selection = self.search(question, max(limit, DEPTH), uris)
+        hits, selection = self.search(question, max(limit, COMPARED), uris)
         confidence = self._calibration.confidence(selection.features)
         answered = bool(selection.candidates) and confidence >= self.threshold
         groups = choose(selection.candidates) if answered else []
-        sentences, citations = cite(self.store, groups)
+        nearest = cache(lambda text: self.nearest(text, uris))
+        sentences, citations = cite(self.store, groups, nearest)
+        differing = disagreements(
+            self.store,
+            question,
+            groups,
+            selection.candidates,
+            citations,
+            [hit.passage for hit in hits],
+            nearest,
+        )
         return Answer(
             question=question,
             interpreted=question.strip(),
@@ -106,7 +122,7 @@ class Assistant:
             answer=sentences,
             citations=citations,
             passages=rank(hits, selection.candidates, question, limit),
-            disagreements=(),
+            disagreements=differing,
             generation=self.store.generation,
             took_ms=round((time.perf_counter() - began) * 1000, 2),
         )
@@ -126,6 +142,11 @@ class Assistant:
             uris=uris,
         )
         return hits, self._selector.select(self.store, question, vector, hits)
+
+    def nearest(self, text: str, uris: Sequence[str] | None = None) -> list[Passage]:
+        """Return the passages of these sources whose words come nearest to a text's, best first."""
+        rows = [found.row for found in self.store.lexical(text, NEAREST, uris)]
+        return self.store.passages(rows)
 
     def prepare(self, stopping: threading.Event) -> None:
         """Encode sentences before they are asked about, until told to stop or memory is full."""
