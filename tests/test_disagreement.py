@@ -120,7 +120,11 @@ def test_values_that_cannot_both_be_right(
     [
         # one rounds the other, or is more precise
         ("How long is it?", "The Danube is 2,850 km long.", "The Danube is about 2,857 km long."),
-        ("When did it open?", "The bridge opened in July 2000.", "The bridge opened on 1 July 2000."),
+        (
+            "When did it open?",
+            "The bridge opened in July 2000.",
+            "The bridge opened on 1 July 2000.",
+        ),
         ("How much was it?", "The fine was over $330 million.", "The fine was $334 million."),
         # other times: a change
         (
@@ -128,14 +132,34 @@ def test_values_that_cannot_both_be_right(
             "Acme employed 412 people in 2024.",
             "Acme employed 380 people in 2025.",
         ),
-        ("How many work at Acme?", "Acme employed 412 people in 2024.", "Acme employed 380 people."),
+        (
+            "How many work at Acme?",
+            "Acme employed 412 people in 2024.",
+            "Acme employed 380 people.",
+        ),
         # other things
-        ("At what temperature does gold melt?", "Gold melts at 1,064 degrees.", "Copper melts at 1,085 degrees."),
-        ("How many live in Vienna?", "Vienna has 2.0 million inhabitants.", "Graz has 0.3 million inhabitants."),
-        ("How long is it?", "The Danube is 2,850 km long.", "The Danube carries 35 million tonnes."),
+        (
+            "At what temperature does gold melt?",
+            "Gold melts at 1,064 degrees.",
+            "Copper melts at 1,085 degrees.",
+        ),
+        (
+            "How many live in Vienna?",
+            "Vienna has 2.0 million inhabitants.",
+            "Graz has 0.3 million inhabitants.",
+        ),
+        (
+            "How long is it?",
+            "The Danube is 2,850 km long.",
+            "The Danube carries 35 million tonnes.",
+        ),
         # other kinds of quantity
         ("How much is the cap?", "The cap is 60 dollars.", "The cap is 60.5 percent."),
-        ("How big is the loan?", "The loan is 50 billion dollars.", "The loan is 45 billion euros."),
+        (
+            "How big is the loan?",
+            "The loan is 50 billion dollars.",
+            "The loan is 45 billion euros.",
+        ),
         # several values, of which none is surely meant
         (
             "How many voted for it?",
@@ -145,7 +169,7 @@ def test_values_that_cannot_both_be_right(
         # nobody asked for a value
         ("What is the Danube?", "The Danube is 2,850 km long.", "The Danube is 2,888 km long."),
     ],
-)  # fmt: skip
+)
 def test_values_that_do_not_disagree(question: str, one: str, other: str) -> None:
     assert findings(question, one, passage("other", other)) == []
 
@@ -159,18 +183,26 @@ def test_a_source_does_not_disagree_with_itself() -> None:
 
 DISPUTES = [
     (
-        'The report "The quoted source" says that the bridge is safe, while inspectors closed two lanes.',
+        'The report "The quoted source" calls the bridge safe, while inspectors closed two lanes.',
+        ["inspectors closed two lanes"],
+    ),
+    (
+        'While the report "The quoted source" calls the bridge safe, inspectors closed two lanes.',
         ["inspectors closed two lanes"],
     ),
     (
         'The safe bridge of the report "The quoted source" is disputed by inspectors.',
         ["disputed by inspectors"],
     ),
-    ("No public evidence that the bridge is safe was found.",
-     ["No public evidence that the bridge is safe was found"]),
-    ("That the bridge is safe could not be confirmed.",
-     ["That the bridge is safe could not be confirmed"]),
-]  # fmt: skip
+    (
+        "No public evidence that the bridge is safe was found.",
+        ["No public evidence that the bridge is safe was found"],
+    ),
+    (
+        "That the bridge is safe could not be confirmed.",
+        ["That the bridge is safe could not be confirmed"],
+    ),
+]
 
 
 @pytest.mark.parametrize(("dispute", "spans"), DISPUTES)
@@ -186,11 +218,11 @@ def test_a_source_that_disputes_another(dispute: str, spans: list[str]) -> None:
     "other",
     [
         # it agrees
-        'The report "The quoted source" says that the bridge is safe, and inspectors confirmed the claim.',
+        'The report "The quoted source" calls the bridge safe, and inspectors confirmed the claim.',
         # it only reports
         'The report "The quoted source" says that the bridge is safe.',
         # it speaks of a source that is not the one quoted
-        'The report "Another source" says that the bridge is safe, while inspectors closed two lanes.',
+        'The report "Another source" calls the bridge safe, while inspectors closed two lanes.',
         # it disputes something else
         'The report "The quoted source" gives the toll as low, while drivers paid more.',
         "No public source for the cost of the ferry was found.",

@@ -151,9 +151,12 @@ def find(
         for sentence in passage.sentences
     ]
     case = _Case(store, question, answer, foremost, considered, nearest)
-    kept: dict[str, Finding] = {}
-    for finding in (*_disputes(case), *_denials(case), *_differing_values(case)):
+    kept: dict[object, Finding] = {}
+    for finding in _disputes(case):  # one for each claim
         kept.setdefault(same_sentence(finding.statements[1].sentence.plain), finding)
+    for finding in (*_denials(case), *_differing_values(case)):  # one for each pair
+        pair = (same_sentence(entry.sentence.plain) for entry in finding.statements)
+        kept.setdefault(frozenset(pair), finding)
     return list(kept.values())[:MOST]
 
 
@@ -219,10 +222,8 @@ _REFERENCE = re.compile(
     rf"\b(?:the|this|that)\s+(?:\d{{4}}\s+)?{_NOUN}(?:['’]s|\s+[\"“][^\"”]*[\"”],?)?(?:\s+\w+)?",
     re.IGNORECASE,
 )
-_CONTRAST = re.compile(
-    r"[,;]?\s(?:while|whereas|but|although|though|however|yet)\s|^(?:while|although|though)\s",
-    re.IGNORECASE,
-)
+_CONTRAST = re.compile(r"[,;]?\s(?:while|whereas|but|although|though|however|yet)\s", re.IGNORECASE)
+_CONCESSION = re.compile(r"(?:while|whereas|although|though)\s", re.IGNORECASE)
 _DENIAL = re.compile(
     r"\b(?:disputed|contradicted|refuted|unconfirmed|unsupported|inaccurate|incorrect|wrong|wrongly"
     r"|mistaken|outdated|out of date|only part|neither|nor|not|no|never"
@@ -250,7 +251,7 @@ _HINT = re.compile(rf"\b{_NOUN}\b|\bno\b|confirmed|verified", re.IGNORECASE)
 #: Where a clause ends.
 _CLAUSE = re.compile(
     r"[,;:]\s|\s(?:while|whereas|but|although|though)\s"
-    r"|\s(?:is|are|was|were) (?=disputed|outdated|out of date|found in no|wrong|incorrect)",
+    r"|\s(?:is|are|was|were) (?=disputed|outdated|out of date|found in no|wrong|incorrect|not )",
     re.IGNORECASE,
 )
 #: A section in which a source says where others differ.
@@ -320,13 +321,13 @@ def _read(plain: str) -> _Reading | None:
     """Read a sentence for a claim of another source; None where it has none, or agrees."""
     if not _HINT.search(plain) or _AGREEMENT.search(plain):
         return None
-    named = bool(_REFERENCE.search(plain))
+    reference = _REFERENCE.search(plain)
     if denied := _NO_SOURCE.search(plain) or _UNCONFIRMED.search(plain):
-        return _Reading(content_words(denied["claim"]), _body(plain), named)
-    if not named:
+        return _Reading(content_words(denied["claim"]), _body(plain), bool(reference))
+    if not reference:
         return None
-    cue = _cue(plain)
-    return _Reading(_claim(plain), (cue, _body(plain)[1]) if cue is not None else None, True)
+    claim, end = _claim(plain, reference)
+    return _Reading(claim, _against(plain, end), True)
 
 
 def _stated(statements: Sequence[Statement]) -> Iterator[_Dispute]:
@@ -358,29 +359,32 @@ def _follows(one: Statement, other: Statement) -> bool:
     )
 
 
-def _cue(plain: str) -> int | None:
-    """Return where a sentence turns against what it reports."""
-    if contrast := _CONTRAST.search(plain):
-        return contrast.end()
-    denial = _DENIAL.search(plain)
-    return denial.start() if denial else None
-
-
-def _claim(plain: str) -> frozenset[str]:
-    """Return the words of the claim that a sentence reports of another source.
+def _claim(plain: str, reference: re.Match[str]) -> tuple[frozenset[str], int]:
+    """Return the words of the claim that a sentence reports of another source, and where it ends.
 
     "The $330 billion in the article" names it before, "the article says that" after.
     """
-    reference = _REFERENCE.search(plain)
-    if not reference:
-        return frozenset()
     ends = [found.end() for found in _CLAUSE.finditer(plain) if found.end() <= reference.start()]
     words = content_words(plain[ends[-1] if ends else 0 : reference.start()])
     if words:
-        return words
-    rest = plain[reference.end() :]
-    end = _CLAUSE.search(rest)
-    return content_words(rest[: end.start()] if end else rest)
+        return words, reference.end()
+    clause = _CLAUSE.search(plain, reference.end())
+    end = clause.start() if clause else len(plain)
+    return content_words(plain[reference.end() : end]), end
+
+
+def _against(plain: str, start: int) -> Span | None:
+    """Return what a sentence holds against the claim that ends at `start`, None where nothing."""
+    end = _body(plain)[1]
+    if _CONCESSION.match(plain):
+        start += len(plain[start:]) - len(plain[start:].lstrip(_ENDING))
+    elif contrast := _CONTRAST.search(plain, start):
+        start = contrast.end()
+    elif denial := _DENIAL.search(plain, start):
+        start = denial.start()
+    else:
+        return None
+    return (start, end) if start < end else None
 
 
 def _body(plain: str) -> Span:
@@ -412,8 +416,9 @@ def _claimant(case: _Case, dispute: _Dispute) -> Statement | None:
 
 def _names(case: _Case, one: Statement, other: Statement) -> bool:
     """Say whether the source of one statement names the source of the other by its title."""
-    text = case.store.document(one.passage.uri).text
-    return same_sentence(other.passage.title) in same_sentence(text)
+    text = same_sentence(case.store.document(one.passage.uri).text)
+    title = re.escape(same_sentence(other.passage.title))
+    return bool(re.search(rf'(?:"|\b{_NOUN} ){title}\b', text))
 
 
 def _reach(plain: str, words: frozenset[str]) -> Span:
@@ -460,10 +465,16 @@ def _rivals(case: _Case) -> Iterator[tuple[Statement, Statement]]:
     for one, other in product(case.answer, case.considered):
         if (
             one.passage.uri != other.passage.uri
-            and not _read(one.sentence.plain)
-            and not _read(other.sentence.plain)
+            and not _turns(one.sentence.plain)
+            and not _turns(other.sentence.plain)
         ):
             yield one, other
+
+
+def _turns(plain: str) -> bool:
+    """Say whether a sentence holds something against a claim of another source."""
+    reading = _read(plain)
+    return bool(reading and reading.against)
 
 
 # values: two sources give different quantities or dates
