@@ -95,4 +95,4 @@ def test_a_copy_is_named_with_a_link(page: Page) -> None:
     expect(entry).to_be_visible()
     expect(page.get_by_role("region", name="Sources differ")).to_have_count(0)
     entry.get_by_role("link").click()
-    expect(page.locator("mark").first).to_contain_text("Elbe bridge")
+    expect(page.locator("mark").first).to_contain_text("The queen")
