@@ -246,6 +246,7 @@ def test_line_ends(text: str, count: int) -> None:
         ("The  End.\n", "the end.", True),
         ("ﬁne", "fine", True),
         ("cafe\u0301", "café", True),
+        ("He said “it’s”.", 'He said "it\'s".', True),
         ("It is.", "It is", False),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import quote as percent_encode
 
 from qa.errors import CitationMismatch
@@ -14,7 +14,9 @@ from qa.types import (
     Document,
     Hit,
     Location,
+    Passage,
     RankedPassage,
+    Sentence,
     Store,
 )
 
@@ -44,39 +46,57 @@ def choose(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
 
 
 def cite(
-    store: Store, groups: Sequence[Sequence[Candidate]]
+    store: Store,
+    groups: Sequence[Sequence[Candidate]],
+    nearest: Callable[[str], Iterable[Passage]] = lambda plain: (),
 ) -> tuple[tuple[AnswerSentence, ...], tuple[Citation, ...]]:
     """Quote each group's sentence from its document.
 
+    :param nearest: returns the passages in which a copy of a sentence is looked for as well.
     :raises CitationMismatch: if the document does not have the passage's text at its offsets.
     """
     sentences = []
     citations = []
-    for number, (found, *others) in enumerate(groups, 1):
+    for number, group in enumerate(groups, 1):
+        found = group[0]
+        also = copies(group, nearest(found.sentence.plain))
         document = store.document(found.hit.passage.uri)
-        citation = _citation(number, document, found, others)
-        check(document, citation)
+        citation = cited(number, document, found.hit.passage, found.sentence, also)
         citations.append(citation)
         sentences.append(AnswerSentence(citation.quote, found.sentence.plain, number))
     return tuple(sentences), tuple(citations)
 
 
-def check(document: Document, citation: Citation) -> None:
-    """Make sure that a citation is the text at its offsets; raise CitationMismatch if not.
+def copies(group: Sequence[Candidate], passages: Iterable[Passage]) -> tuple[Location, ...]:
+    """Return where else the sentence of a group stands: in the group, and in other passages."""
+    first = _location(group[0].hit.passage, group[0].sentence)
+    same = same_sentence(group[0].sentence.plain)
+    found = [_location(other.hit.passage, other.sentence) for other in group[1:]] + [
+        _location(passage, sentence)
+        for passage in passages
+        for sentence in passage.sentences
+        if same_sentence(sentence.plain) == same
+    ]
+    return tuple(place for place in dict.fromkeys(found) if place != first)
 
-    No citation leaves the program without this check.
-    """
-    start, end = citation.start, citation.end
-    inside = 0 <= start < end <= len(document.text)
-    if not (inside and document.text[start:end] == citation.quote):
-        raise CitationMismatch(document.uri, start, end)
+
+def _location(passage: Passage, sentence: Sentence) -> Location:
+    return Location(passage.uri, sentence.start, sentence.end)
 
 
-def _citation(
-    number: int, document: Document, found: Candidate, others: Iterable[Candidate]
+def cited(
+    number: int,
+    document: Document,
+    passage: Passage,
+    sentence: Sentence,
+    also: tuple[Location, ...] = (),
 ) -> Citation:
-    passage, start, end = found.hit.passage, found.sentence.start, found.sentence.end
-    return Citation(
+    """Quote a sentence of a passage from its document.
+
+    :raises CitationMismatch: if the document does not have the passage's text at its offsets.
+    """
+    start, end = sentence.start, sentence.end
+    citation = Citation(
         number=number,
         uri=document.uri,
         title=document.title,
@@ -90,11 +110,21 @@ def _citation(
         line=passage.line + line_ends(passage.text, 0, start - passage.start),
         references=references(document, start, end),
         link=link(document.uri, start, end),
-        also=tuple(
-            Location(other.hit.passage.uri, other.sentence.start, other.sentence.end)
-            for other in others
-        ),
+        also=also,
     )
+    check(document, citation)
+    return citation
+
+
+def check(document: Document, citation: Citation) -> None:
+    """Make sure that a citation is the text at its offsets; raise CitationMismatch if not.
+
+    No citation leaves the program without this check.
+    """
+    start, end = citation.start, citation.end
+    inside = 0 <= start < end <= len(document.text)
+    if not (inside and document.text[start:end] == citation.quote):
+        raise CitationMismatch(document.uri, start, end)
 
 
 def references(document: Document, start: int, end: int) -> tuple[str, ...]:

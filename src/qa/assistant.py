@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 from qa.answer import choose, cite, rank
 from qa.calibration import open_calibration
 from qa.config import Settings
 from qa.conversation import interpret
+from qa.disagreement import disagreements
 from qa.encoder import open_encoder
 from qa.errors import IndexIncompatible, QAError, QuestionError, UnknownSource
 from qa.retrieve import retrieve
@@ -21,7 +23,7 @@ from qa.scorer import open_scorer
 from qa.selector import MOST, Selection, Selector
 from qa.stores.generation import pointer
 from qa.stores.local import LocalStore
-from qa.types import Answer, Encoder, Hit, SentenceScorer
+from qa.types import Answer, Encoder, Hit, Passage, SentenceScorer
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,9 @@ logger = logging.getLogger(__name__)
 LONGEST_QUESTION = 2000
 MOST_PASSAGES = 50
 MOST_TURNS = 20
+#: Passages near each sentence of an answer that are looked into for copies of it, and for what
+#: differs from it.
+NEAREST = 8
 
 
 class Assistant:
@@ -103,7 +108,17 @@ class Assistant:
         confidence = self._calibration.confidence(selection.features)
         answered = bool(selection.candidates) and confidence >= self.threshold
         groups = choose(selection.candidates) if answered else []
-        sentences, citations = cite(self.store, groups)
+        nearest = cache(lambda text: self.nearest(text, uris))
+        sentences, citations = cite(self.store, groups, nearest)
+        differing = disagreements(
+            self.store,
+            searched,
+            groups,
+            selection.candidates,
+            citations,
+            [hit.passage for hit in hits[:MOST]],
+            nearest,
+        )
         return Answer(
             question=question,
             interpreted=searched.strip(),
@@ -112,7 +127,7 @@ class Assistant:
             answer=sentences,
             citations=citations,
             passages=rank(hits, selection.candidates, searched, limit),
-            disagreements=(),
+            disagreements=differing,
             generation=self.store.generation,
             took_ms=round((time.perf_counter() - began) * 1000, 2),
         )
@@ -136,6 +151,11 @@ class Assistant:
             uris=uris,
         )
         return hits, self._selector.select(self.store, question, vector, hits)
+
+    def nearest(self, text: str, uris: Sequence[str] | None = None) -> list[Passage]:
+        """Return the passages of these sources whose words come nearest to a text's, best first."""
+        rows = [found.row for found in self.store.lexical(text, NEAREST, uris)]
+        return self.store.passages(rows)
 
     def prepare(self, stopping: threading.Event) -> None:
         """Encode sentences before they are asked about, until told to stop or memory is full."""

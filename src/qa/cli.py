@@ -38,7 +38,7 @@ from qa.errors import (
     UnknownGeneration,
     UnknownSource,
 )
-from qa.types import Answer, Citation, Encoder, RankedPassage
+from qa.types import Answer, Citation, Disagreement, Encoder, RankedPassage, Span
 
 if TYPE_CHECKING:
     from qa.app.jobs import Jobs
@@ -393,8 +393,25 @@ def _print_answer(reply: Answer) -> None:
         for reference in citation.references:
             print(_wrap(f"cites: {reference}", "    "))
         for other in citation.also:
-            print(f"    also in {_safe(other.uri)}, characters {other.start}-{other.end}")
+            print(f"    Also in: {_safe(other.uri)}, characters {other.start}-{other.end}")
+    for found in reply.disagreements:
+        _print_disagreement(found)
     print(f"\nConfidence {reply.confidence:.0%}.")
+
+
+def _print_disagreement(found: Disagreement) -> None:
+    print("\nSources differ:")
+    for citation, spans in zip(found.citations, found.spans, strict=True):
+        print(_wrap(f"[{citation.number}] {_heading(citation)}", "  "))
+        print(f"      {_safe(citation.uri)}:{citation.line}")
+        print(_wrap(f"“{_emphasised(citation.quote, spans)}”", "      "))
+
+
+def _emphasised(quote: str, spans: Sequence[Span]) -> str:
+    """Return a quote with >signs< around its spans, for want of colours."""
+    for start, end in sorted(spans, reverse=True):
+        quote = f"{quote[:start]}>{quote[start:end]}<{quote[end:]}"
+    return quote
 
 
 def _heading(found: Citation | RankedPassage) -> str:

@@ -81,8 +81,12 @@ class Outcome:
     answered: bool
     confidence: float
     took_ms: float
+    #: the reply says that sources differ
+    differing: bool = False
 
 
+#: The group of the questions on which sources differ.
+DIFFER = "differ"
 #: How a question that the sources answer is made one that they do not: the whole topic is left out,
 #: or only the sources that answer.
 TOPIC, GOLD = "topic removed", "gold source removed"
@@ -520,6 +524,7 @@ def judge(question: Question, reply: Answer) -> Outcome:
         reply.answered,
         reply.confidence,
         reply.took_ms,
+        bool(reply.disagreements),
     )
 
 
@@ -551,12 +556,27 @@ def measures(
         result |= _separation(kind, yes, [item.confidence for item in found])
         if found:
             result[f"{kind}: answered"] = round(_mean([item.answered for item in found]), 4)
+    if DIFFER in groups:
+        result |= notices(outcomes)
     if groups:
         result["groups"] = {
             name: _summary([item for item in outcomes if item.question.group == name])
             for name in groups
         }
     return result
+
+
+def notices(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """Count the answers that say that sources differ, where they do and where they do not."""
+    answered = [item for item in outcomes if item.answered]
+    differ = [item.differing for item in answered if item.question.group == DIFFER]
+    others = [item.differing for item in answered if item.question.group != DIFFER]
+    return {
+        "sources differ: answered": len(differ),
+        "sources differ: noticed": sum(differ),
+        "other questions: answered": len(others),
+        "other questions: noticed": sum(others),
+    }
 
 
 def _summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:

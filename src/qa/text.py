@@ -30,6 +30,8 @@ FUNCTION_WORDS = frozenset(
 
 _INITIALS = re.compile(r"\b(?:[^\W\d_]\.){2,}")
 _SPACE = re.compile(r"\s+")
+#: Quotation marks and apostrophes, however they are printed.
+_QUOTES = str.maketrans(dict.fromkeys("“”„‟«»", '"') | dict.fromkeys("‘’‚‛‹›`´", "'"))
 #: White space that is not one blank as it stands.
 _UNEVEN = re.compile(r"\s{2,}|[^\S ]")
 _WORD = re.compile(r"\w")
@@ -277,5 +279,9 @@ def line_ends(text: str, start: int, end: int) -> int:
 
 
 def same_sentence(plain: str) -> str:
-    """Return the form in which two sentences are compared for being the same."""
-    return _SPACE.sub(" ", unicodedata.normalize("NFKC", plain)).strip().casefold()
+    """Return the form in which two sentences are compared for being the same.
+
+    Neither case nor white space counts, nor how quotation marks are printed.
+    """
+    text = unicodedata.normalize("NFKC", plain.translate(_QUOTES))
+    return _SPACE.sub(" ", text).strip().casefold()

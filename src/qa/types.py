@@ -20,6 +20,8 @@ Vectors: TypeAlias = "NDArray[np.float32]"
 Scores: TypeAlias = "NDArray[np.float32]"
 Span = tuple[int, int]
 
+DisagreementKind = Literal["quantity", "date", "claim"]
+
 MarkKind = Literal[
     "heading",  # label: its text; level: 1 is the outermost
     "block",  # a paragraph, list item or table cell: sentences never cross its border
@@ -188,6 +190,18 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Two sources that do not say the same about what was asked, the newer one first."""
+
+    #: "claim": one disputes or denies what the other says
+    kind: DisagreementKind
+    #: numbered as in the answer where the sentence is quoted there, else on from its last
+    citations: tuple[Citation, Citation]
+    #: for each citation, the spans of its quote that differ, relative to it
+    spans: tuple[tuple[Span, ...], tuple[Span, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerSentence:
     """A sentence of an answer with the number of its citation."""
 
@@ -227,7 +241,7 @@ class Answer:
     answer: tuple[AnswerSentence, ...]
     citations: tuple[Citation, ...]
     passages: tuple[RankedPassage, ...]
-    disagreements: tuple[object, ...]
+    disagreements: tuple[Disagreement, ...]
     generation: str
     took_ms: float
 

@@ -1,6 +1,7 @@
 // The chat: ask the JSON interface, show what it returns. Source text only ever becomes text nodes.
 
-import { make, plural } from "./dom.js";
+import { differences } from "./disagreement.js";
+import { make, marked, plural, sourceLink } from "./dom.js";
 import { addTurn, dropTurn, forgetTurns, searchedFor, turnsBefore } from "./followup.js";
 
 const thread = document.getElementById("thread");
@@ -52,6 +53,16 @@ function quote(sentence, citation) {
   );
 }
 
+function alsoIn(places) {
+  const links = places.map((other) => make("a", { href: sourceLink(other) }, other.uri));
+  return make(
+    "span",
+    { class: "facts" },
+    "Also in: ",
+    ...links.flatMap((link, place) => (place ? [", ", link] : [link])),
+  );
+}
+
 function citationEntry(citation) {
   const dated = citation.date ? ` (${citation.date})` : "";
   const entry = make(
@@ -65,29 +76,8 @@ function citationEntry(citation) {
   for (const reference of citation.references) {
     entry.append(make("span", { class: "facts" }, `cites ${reference}`));
   }
-  for (const other of citation.also) {
-    entry.append(make("span", { class: "facts" }, `also in ${other.uri}`));
-  }
+  if (citation.also.length) entry.append(alsoIn(citation.also));
   return entry;
-}
-
-/** Return a passage's text as nodes: what matches is marked, markup of Markdown set back. */
-function marked(passage) {
-  const characters = Array.from(passage.text); // offsets count code points, strings UTF-16 units
-  const markup = /\.(md|markdown)$/i.test(passage.uri) ? /(\[\^[^\]\s]+\]|^#+ |\*\*)/m : /$^/;
-  const nodes = [];
-  const setBack = (text) =>
-    text
-      .split(markup)
-      .forEach((part, place) => nodes.push(place % 2 ? make("span", { class: "markup" }, part) : part));
-  let reach = 0;
-  for (const [start, end] of passage.highlights) {
-    setBack(characters.slice(reach, start).join(""));
-    nodes.push(make("mark", {}, characters.slice(start, end).join("")));
-    reach = end;
-  }
-  setBack(characters.slice(reach).join(""));
-  return nodes;
 }
 
 function passageEntry(passage) {
@@ -95,13 +85,12 @@ function passageEntry(passage) {
     .filter(([, rank]) => rank !== null)
     .map(([channel, rank]) => `${rank} by ${channel === "dense" ? "meaning" : "words"}`)
     .join(", ");
-  const link = `/sources/${passage.uri.split("/").map(encodeURIComponent).join("/")}`;
   return make(
     "li",
     {},
-    make("a", { href: `${link}?start=${passage.start}&end=${passage.end}` }, passage.title),
+    make("a", { href: sourceLink(passage) }, passage.title),
     make("span", { class: "facts" }, `${place(passage)} · rank ${ranks}`),
-    make("blockquote", {}, ...marked(passage)),
+    make("blockquote", {}, ...marked(passage.uri, passage.text, passage.highlights)),
   );
 }
 
@@ -120,6 +109,7 @@ function answered(reply) {
       ...reply.answer.map((sentence) => quote(sentence, numbered.get(sentence.citation))),
     ),
     make("ol", { class: "citations", "aria-label": "Sources" }, ...reply.citations.map(citationEntry)),
+    differences(reply.disagreements),
     make(
       "details",
       {},
@@ -212,7 +202,8 @@ async function ask(question, { typed = false } = {}) {
     if (item.isConnected) keep({ ...reply, typed });
     const sentences = reply.answer.map((sentence) => sentence.plain).join(" ");
     announcement.textContent = reply.answered
-      ? `${sentences} ${plural(reply.citations.length, "source")}.`
+      ? `${sentences} ${plural(reply.citations.length, "source")}.` +
+        (reply.disagreements.length ? " Sources differ." : "")
       : "The sources do not answer this.";
   } catch (error) {
     dropTurn(turn);

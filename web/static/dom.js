@@ -13,3 +13,27 @@ export function make(tag, attributes = {}, ...children) {
 export function plural(count, word) {
   return `${count} ${word}${count === 1 ? "" : "s"}`;
 }
+
+/** Return the address of the page that shows a source with a place in it marked. */
+export function sourceLink({ uri, start, end }) {
+  return `/sources/${uri.split("/").map(encodeURIComponent).join("/")}?start=${start}&end=${end}`;
+}
+
+/** Return a text as nodes: spans of it are marked, markup of Markdown is set back. */
+export function marked(uri, text, spans) {
+  const characters = Array.from(text); // offsets count code points, strings UTF-16 units
+  const markup = /\.(md|markdown)$/i.test(uri) ? /(\[\^[^\]\s]+\]|^#+ |\*\*)/m : /$^/;
+  const nodes = [];
+  const setBack = (part) =>
+    part
+      .split(markup)
+      .forEach((piece, place) => nodes.push(place % 2 ? make("span", { class: "markup" }, piece) : piece));
+  let reach = 0;
+  for (const [start, end] of spans) {
+    setBack(characters.slice(reach, start).join(""));
+    nodes.push(make("mark", {}, characters.slice(start, end).join("")));
+    reach = end;
+  }
+  setBack(characters.slice(reach).join(""));
+  return nodes;
+}
