@@ -7,20 +7,23 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
+from typing import get_args
 
-from qa.answer import choose, cite, rank
+from qa.answer import choose, cite, newest_first, prefer, rank
 from qa.calibration import open_calibration
 from qa.config import Settings
 from qa.encoder import open_encoder
-from qa.errors import IndexIncompatible, QAError, QuestionError, UnknownSource
+from qa.errors import IndexIncompatible, QAError, QuestionError
+from qa.narrow import narrow
+from qa.notices import newer_sources, nothing_left
+from qa.query import parse
 from qa.retrieve import retrieve
 from qa.scorer import SimilarityScorer, open_scorer
 from qa.selector import DEPTH, Selection, Selector
 from qa.stores.generation import pointer
 from qa.stores.local import LocalStore
-from qa.types import Answer, Encoder, Hit, SentenceScorer
+from qa.types import Allowed, Answer, Encoder, Hit, Order, SentenceScorer
 
 logger = logging.getLogger(__name__)
 
@@ -80,41 +83,57 @@ class Assistant:
         sources: Sequence[str] | None = None,
         after: str | None = None,
         before: str | None = None,
+        sort: Order = "relevance",
     ) -> Answer:
         """Answer a question with quoted sentences, or refuse and name the nearest passages.
+
+        The question may have the syntax of `qa.query`; the options hold beside it.
 
         :param limit: passages to return, 1 to 50.
         :param sources: uris; where given, the only sources searched.
         :param after: ISO 8601 day; only sources dated that day or later.
         :param before: ISO 8601 day; only sources dated that day or earlier.
-        :raises QuestionError: if the question is blank or too long, or an option out of range.
+        :param sort: the order of the passages: best first, or newest first.
+        :raises QuestionError: if the question is blank or too long, its syntax does not fit, or an
+            option is out of range.
         :raises UnknownSource: if one of the sources is not in the index.
         """
         began = time.perf_counter()
-        _check(question, limit)
-        uris = self.searched(sources, after, before)
-        hits, selection = self.search(question, max(limit, DEPTH), uris)
+        _check(question, limit, sort)
+        query = parse(question)
+        narrowed = narrow(query, self.store, sources, after, before)
+        hits, selection = self.search(query.text, max(limit, DEPTH), narrowed.allowed)
         confidence = self._calibration.confidence(selection.features)
         answered = bool(selection.candidates) and confidence >= self.threshold
-        groups = choose(selection.candidates) if answered else []
+        groups = choose(prefer(selection.candidates, query.phrases)) if answered else []
         sentences, citations = cite(self.store, groups)
+        uris = {hit.passage.uri for hit in hits}
+        dates = {source.uri: source.date for source in self.store.sources(sorted(uris))}
+        passages = rank(hits, selection.candidates, query.text, limit, dates)
+        notices = (
+            newer_sources(citations, selection.candidates, dates)
+            if hits
+            else nothing_left(self.store, self.encoder, query.text, narrowed)
+        )
         return Answer(
             question=question,
-            interpreted=question.strip(),
+            interpreted=query.text,
             answered=answered,
             confidence=round(confidence, 4),
             answer=sentences,
             citations=citations,
-            passages=rank(hits, selection.candidates, question, limit),
+            passages=newest_first(passages) if sort == "date" else passages,
             disagreements=(),
+            filters=narrowed.filters,
+            notices=notices,
             generation=self.store.generation,
             took_ms=round((time.perf_counter() - began) * 1000, 2),
         )
 
     def search(
-        self, question: str, limit: int, uris: Sequence[str] | None = None
+        self, question: str, limit: int, allowed: Allowed | None = None
     ) -> tuple[list[Hit], Selection]:
-        """Return the best passages of these sources, and the sentences of the first, scored."""
+        """Return the best passages allowed, and the sentences of the first, scored."""
         vector = self.encoder.encode([question])[0]
         hits = retrieve(
             self.store,
@@ -123,7 +142,7 @@ class Assistant:
             dense_weight=self._settings.dense_weight,
             candidates=max(self._settings.candidates, limit),
             limit=limit,
-            uris=uris,
+            allowed=allowed,
         )
         return hits, self._selector.select(self.store, question, vector, hits)
 
@@ -133,29 +152,6 @@ class Assistant:
             for row in range(self.store.manifest.counts["passages"]):
                 if stopping.is_set() or not self.scorer.learn(self.store.passages([row])):
                     return
-
-    def searched(
-        self,
-        sources: Sequence[str] | None = None,
-        after: str | None = None,
-        before: str | None = None,
-    ) -> list[str] | None:
-        """Return the uris that a question with these options is asked of, None for all."""
-        first, last = _day("after", after), _day("before", before)
-        if sources is None and not first and not last:
-            return None
-        if sources is not None and not sources:
-            raise QuestionError("sources", "is empty; leave it out to search all sources")
-        dates = {source.uri: source.date for source in self.store.sources()}
-        for uri in sources or ():
-            if uri not in dates:
-                raise UnknownSource(uri, "not in the index; `qa sources` lists what is")
-        return sorted(
-            uri
-            for uri in set(sources or dates)
-            if (not first or (dates[uri] or "") >= first)
-            and (not last or (dates[uri] or "9999") <= last)
-        )
 
 
 class Live:
@@ -194,7 +190,7 @@ class Live:
         return self._assistant or found
 
 
-def _check(question: str, limit: int) -> None:
+def _check(question: str, limit: int, sort: str) -> None:
     if not question.strip():
         raise QuestionError("question", "is empty; write a question")
     if any("\ud800" <= character <= "\udfff" for character in question):
@@ -205,12 +201,5 @@ def _check(question: str, limit: int) -> None:
         )
     if not 1 <= limit <= MOST_PASSAGES:
         raise QuestionError("limit", f"is {limit}; 1 to {MOST_PASSAGES}")
-
-
-def _day(field: str, value: str | None) -> str | None:
-    if value is None:
-        return None
-    try:
-        return date.fromisoformat(value).isoformat()
-    except ValueError as error:
-        raise QuestionError(field, f"is {value!r}; a day is written YYYY-MM-DD") from error
+    if sort not in get_args(Order):
+        raise QuestionError("sort", f"is {sort!r}; {' or '.join(get_args(Order))}")

@@ -62,7 +62,7 @@ def test_a_generation_is_described_by_its_manifest(indexed: Settings, fake: Fake
     assert folder.name == report.generation
     assert folder.name.startswith("21000101T000000000-")
     assert manifest.created == "2100-01-01T00:00:00+00:00"
-    assert (manifest.format, manifest.model, manifest.dimension) == (2, "fake-1", 256)
+    assert (manifest.format, manifest.model, manifest.dimension) == (3, "fake-1", 256)
     assert sorted(manifest.sources) == ["cities/vienna.md", "notes.txt", "rivers.md"]
     assert manifest.counts == {"sources": 3, "passages": report.passages["total"]}
     on_disk = {path.relative_to(folder).as_posix() for path in written(folder) if path.is_file()}
