@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +32,16 @@ def app(live: Live) -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not found:
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail("no chromium on this machine, and REQUIRE_BROWSER is set")
+        pytest.skip("no chromium on this machine: browser tests are skipped")
+    return found
 
 
 @pytest.fixture

@@ -38,16 +38,6 @@ expect.set_options(timeout=20_000)
 SIZES = {"desktop": (1100, 800), "phone": (320, 640)}
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not found:
-        if os.environ.get("REQUIRE_BROWSER"):
-            pytest.fail("no chromium on this machine, and REQUIRE_BROWSER is set")
-        pytest.skip("no chromium on this machine: browser tests are skipped")
-    return found
-
-
 @pytest.fixture(scope="module")
 def served(article_index: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server over the article and a source that tries to be markup."""

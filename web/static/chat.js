@@ -1,6 +1,7 @@
 // The chat: ask the JSON interface, show what it returns. Source text only ever becomes text nodes.
 
 import { make, plural } from "./dom.js";
+import { asked as filtered, chips, notices, nothingLeft } from "./filters.js";
 
 const thread = document.getElementById("thread");
 const composer = document.getElementById("composer");
@@ -130,7 +131,11 @@ function answered(reply) {
 }
 
 function refused(reply) {
+  if (nothingLeft(reply)) {
+    return make("div", { class: "reply refusal" }, make("h3", {}, "Nothing was left to search."));
+  }
   const nearest = reply.passages.slice(0, 3);
+  const searched = `Searched: ${plural(Number(thread.dataset.sources), "source")}. `;
   return make(
     "div",
     { class: "reply refusal" },
@@ -138,7 +143,7 @@ function refused(reply) {
     make(
       "p",
       { class: "facts" },
-      `Searched: ${plural(Number(thread.dataset.sources), "source")}. ` +
+      (filtered(reply) ? "Searched: what fits the filters. " : searched) +
         `The chance that they answer is ${Math.round(reply.confidence * 100)}%.`,
     ),
     nearest.length
@@ -160,7 +165,10 @@ function add(question, content) {
 }
 
 function show(item, reply) {
-  item.lastElementChild.replaceWith(reply.answered ? answered(reply) : refused(reply));
+  const content = reply.answered ? answered(reply) : refused(reply);
+  content.prepend(...chips(reply, ask));
+  content.append(...notices(reply));
+  item.lastElementChild.replaceWith(content);
 }
 
 function stored() {
@@ -205,9 +213,10 @@ async function ask(question) {
     show(item, reply);
     if (item.isConnected) keep(reply);
     const sentences = reply.answer.map((sentence) => sentence.plain).join(" ");
-    announcement.textContent = reply.answered
+    const said = reply.answered
       ? `${sentences} ${plural(reply.citations.length, "source")}.`
-      : "The sources do not answer this.";
+      : nothingLeft(reply) ? "" : "The sources do not answer this.";
+    announcement.textContent = [said, ...reply.notices.map((notice) => notice.text)].join(" ").trim();
   } catch (error) {
     item.lastElementChild.replaceWith(failed(error.message));
     if (!box.value) box.value = question;

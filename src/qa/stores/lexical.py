@@ -84,7 +84,9 @@ class LexicalIndex:
         if allowed is not None:
             within = Query.const_score_query(self._within(allowed), 0.0)
             query = Query.boolean_query([(Occur.Must, query), (Occur.Must, within)])
-        return sorted(self._found(query, limit), key=lambda scored: (-scored.score, scored.row))
+        hits = self._searcher.search(query, limit, count=False).hits
+        found = [Scored(row, score) for (score, _), row in zip(hits, self._rows(hits), strict=True)]
+        return sorted(found, key=lambda scored: (-scored.score, scored.row))
 
     def allowed(self, allowed: Allowed) -> list[int]:
         """Return the rows that a filter may allow, in order: all that it allows, and few others.
@@ -97,12 +99,11 @@ class LexicalIndex:
         if not self.rows:
             return []
         query = Query.const_score_query(self._within(allowed), 0.0)
-        return sorted(scored.row for scored in self._found(query, self.rows))
+        return sorted(self._rows(self._searcher.search(query, self.rows, count=False).hits))
 
-    def _found(self, query: Any, limit: int) -> list[Scored]:
-        hits = self._searcher.search(query, limit, count=False).hits
-        rows = self._searcher.fast_field_values("row", [address for _, address in hits])
-        return [Scored(int(row), score) for (score, _), row in zip(hits, rows, strict=True)]
+    def _rows(self, hits: Any) -> list[int]:
+        rows: list[int] = self._searcher.fast_field_values("row", [place for _, place in hits])
+        return rows
 
     def _within(self, allowed: Allowed) -> Any:
         from tantivy import Occur, Query
