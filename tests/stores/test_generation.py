@@ -147,8 +147,8 @@ def test_another_format_is_refused_and_rebuilt(indexed: Settings, fake: FakeEnco
     resealed(indexed.index, format=99)
     with pytest.raises(IndexIncompatible) as caught:
         LocalStore.open(indexed.index)
-    assert (caught.value.field, caught.value.expected, caught.value.found) == ("format", 2, 99)
-    assert build(indexed, fake).reason == "the format of an index is now 2, was 99"
+    assert (caught.value.field, caught.value.expected, caught.value.found) == ("format", 3, 99)
+    assert build(indexed, fake).reason == "the format of an index is now 3, was 99"
     LocalStore.open(indexed.index).close()
 
 
