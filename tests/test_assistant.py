@@ -140,6 +140,8 @@ def test_the_reply_is_json(assistant: Assistant) -> None:
         "citations",
         "passages",
         "disagreements",
+        "filters",
+        "notices",
         "generation",
         "took_ms",
     ]
@@ -209,6 +211,7 @@ def test_sources_searched(assistant: Assistant, options: dict[str, Any], uris: s
             "before",
             "is '2025-02-30'; a day is written YYYY-MM-DD",
         ),
+        ("Why?", {"sort": "size"}, "sort", "is 'size'; relevance or date"),
         ("Why?", {"after": ""}, "after", "is ''; a day is written YYYY-MM-DD"),
     ],
 )

@@ -36,7 +36,7 @@ from qa.evaluate import (
     without,
 )
 from qa.ingest import build
-from qa.types import Answer, Citation, Location, RankedPassage
+from qa.types import Answer, Citation, Filters, Location, RankedPassage
 
 # measures, by hand
 
@@ -245,7 +245,18 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
 
 def passage(uri: str, start: int, text: str) -> RankedPassage:
     return RankedPassage(
-        uri, "", start, start + len(text), text, (), None, 1, 1.0, {"dense": 1, "lexical": 1}, ()
+        uri,
+        title="",
+        start=start,
+        end=start + len(text),
+        text=text,
+        section=(),
+        page=None,
+        line=1,
+        date=None,
+        score=1.0,
+        ranks={"dense": 1, "lexical": 1},
+        highlights=(),
     )
 
 
@@ -256,7 +267,18 @@ def citation(uri: str, start: int, quote: str, *also: Location) -> Citation:
 
 def reply(passages: Sequence[RankedPassage], citations: Sequence[Citation] = ()) -> Answer:
     return Answer(
-        "?", "?", bool(citations), 0.5, (), tuple(citations), tuple(passages), (), "g", 3.0
+        question="?",
+        interpreted="?",
+        answered=bool(citations),
+        confidence=0.5,
+        answer=(),
+        citations=tuple(citations),
+        passages=tuple(passages),
+        disagreements=(),
+        filters=Filters(),
+        notices=(),
+        generation="g",
+        took_ms=3.0,
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qa.retrieve import retrieve
-from qa.types import Passage, Scored, Vectors
+from qa.types import Allowed, Passage, Scored, Vectors
 
 
 class Channels:
@@ -20,15 +20,15 @@ class Channels:
         hidden: Sequence[int] = (),
     ) -> None:
         self.cosines, self.nearest, self.bm25, self.hidden = cosines, dense, lexical, hidden
-        self.asked: list[tuple[int, Sequence[str] | None]] = []
+        self.asked: list[tuple[int, Allowed | None]] = []
         self.fetched: list[int] = []
 
-    def dense(self, vector: Vectors, limit: int, uris: Sequence[str] | None) -> list[Scored]:
-        self.asked.append((limit, uris))
+    def dense(self, vector: Vectors, limit: int, allowed: Allowed | None) -> list[Scored]:
+        self.asked.append((limit, allowed))
         return [Scored(row, self.cosines[row]) for row in self.nearest]
 
-    def lexical(self, question: str, limit: int, uris: Sequence[str] | None) -> list[Scored]:
-        self.asked.append((limit, uris))
+    def lexical(self, question: str, limit: int, allowed: Allowed | None) -> list[Scored]:
+        self.asked.append((limit, allowed))
         return [Scored(row, score) for row, score in self.bm25.items()]
 
     def similarities(self, vector: Vectors, rows: Sequence[int]) -> list[float]:
@@ -56,7 +56,7 @@ def ask(store: Channels, weight: float = 0.5, limit: int | None = None) -> list[
         dense_weight=weight,
         candidates=50,
         limit=limit,
-        uris=["a"],
+        allowed=Allowed(("a",)),
     )
     return [(hit.row, round(hit.score, 6)) for hit in hits]
 
@@ -111,4 +111,4 @@ def test_only_what_is_wanted_is_fetched() -> None:
     store = Channels(COSINES, DENSE, LEXICAL)
     assert [row for row, _ in ask(store, limit=2)] == [3, 7]
     assert store.fetched == [3, 7]
-    assert store.asked == [(50, ["a"]), (50, ["a"])]
+    assert store.asked == [(50, Allowed(("a",)))] * 2

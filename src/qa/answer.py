@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import quote as percent_encode
 
 from qa.errors import CitationMismatch
+from qa.phrases import Phrases
 from qa.text import Pages, line_ends, matches, same_sentence, topic_terms
 from qa.types import (
     AnswerSentence,
@@ -23,6 +24,14 @@ from qa.types import (
 #: Sentences an answer has at most, and how far below the best one another may score.
 SENTENCES = 3
 MARGIN = 2.0
+
+
+def prefer(candidates: Sequence[Candidate], phrases: Sequence[str]) -> Sequence[Candidate]:
+    """Return the sentences that have the most of the phrases, in the order given."""
+    wanted = Phrases(phrases)
+    counts = [wanted.count(found.sentence.plain) for found in candidates]
+    most = max(counts, default=0)
+    return [found for found, count in zip(candidates, counts, strict=True) if count == most]
 
 
 def choose(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
@@ -143,11 +152,17 @@ def link(uri: str, start: int, end: int) -> str:
 
 
 def rank(
-    hits: Sequence[Hit], candidates: Sequence[Candidate], question: str, limit: int
+    hits: Sequence[Hit],
+    candidates: Sequence[Candidate],
+    question: str,
+    limit: int,
+    dates: Mapping[str, str | None],
 ) -> tuple[RankedPassage, ...]:
     """Return the best passages: those whose sentences were scored by their best one, then the rest.
 
     The score is that of the best sentence, else the fused one lowered below all of those.
+
+    :param dates: of the sources of the hits.
     """
     best: dict[int, float] = {}
     for found in candidates:
@@ -156,10 +171,17 @@ def rank(
     scores = {hit.row: best.get(hit.row, floor + min(hit.score, 1.0)) for hit in hits}
     ordered = sorted(hits, key=lambda hit: (-scores[hit.row], hit.row))
     wanted = topic_terms(question)
-    return tuple(_ranked(hit, scores[hit.row], wanted) for hit in ordered[:limit])
+    return tuple(
+        _ranked(hit, scores[hit.row], wanted, dates[hit.passage.uri]) for hit in ordered[:limit]
+    )
 
 
-def _ranked(hit: Hit, score: float, wanted: Sequence[str]) -> RankedPassage:
+def newest_first(passages: Sequence[RankedPassage]) -> tuple[RankedPassage, ...]:
+    """Order passages by date, those without one last; those of a day stay as they are."""
+    return tuple(sorted(passages, key=lambda passage: passage.date or "", reverse=True))
+
+
+def _ranked(hit: Hit, score: float, wanted: Sequence[str], date: str | None) -> RankedPassage:
     passage = hit.passage
     return RankedPassage(
         uri=passage.uri,
@@ -170,6 +192,7 @@ def _ranked(hit: Hit, score: float, wanted: Sequence[str]) -> RankedPassage:
         section=passage.section,
         page=passage.page,
         line=passage.line,
+        date=date,
         score=round(score, 4),
         ranks=hit.ranks,
         highlights=matches(passage.text, wanted),

@@ -7,23 +7,26 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
-from qa.answer import choose, cite, rank
+from qa.answer import choose, cite, newest_first, prefer, rank
 from qa.calibration import open_calibration
 from qa.config import Settings
 from qa.conversation import interpret
 from qa.disagreement import disagreements
 from qa.encoder import open_encoder
-from qa.errors import IndexIncompatible, QAError, QuestionError, UnknownSource
+from qa.errors import IndexIncompatible, QAError, QuestionError
+from qa.narrow import narrow
+from qa.notices import newer_sources, nothing_left
+from qa.query import parse
 from qa.retrieve import retrieve
 from qa.scorer import open_scorer
 from qa.selector import MOST, Selection, Selector
 from qa.stores.generation import pointer
 from qa.stores.local import LocalStore
-from qa.types import Answer, Encoder, Hit, Passage, SentenceScorer
+from qa.types import Allowed, Answer, Encoder, Hit, Order, Passage, SentenceScorer
 
 logger = logging.getLogger(__name__)
 
@@ -86,29 +89,35 @@ class Assistant:
         sources: Sequence[str] | None = None,
         after: str | None = None,
         before: str | None = None,
+        sort: Order = "relevance",
         history: Sequence[str] = (),
     ) -> Answer:
         """Answer a question with quoted sentences, or refuse and name the nearest passages.
+
+        The question may have the syntax of `qa.query`; the options hold beside it.
 
         :param limit: passages to return, 1 to 50.
         :param sources: uris; where given, the only sources searched.
         :param after: ISO 8601 day; only sources dated that day or later.
         :param before: ISO 8601 day; only sources dated that day or earlier.
+        :param sort: the order of the passages: best first, or newest first.
         :param history: earlier questions as they were asked, oldest first, at most 20; by them a
             follow-up question is made to stand alone. The reply's `interpreted` is what was
             searched.
-        :raises QuestionError: if the question is blank or too long, or an option out of range.
+        :raises QuestionError: if the question is blank or too long, its syntax does not fit, or an
+            option is out of range.
         :raises UnknownSource: if one of the sources is not in the index.
         """
         began = time.perf_counter()
-        _check(question, limit, history)
-        uris = self.searched(sources, after, before)
-        searched = interpret(question, history)
-        hits, selection = self.search(searched, uris, limit)
+        _check(question, limit, sort, history)
+        query = parse(question)
+        searched = interpret(query.text, [_words(earlier) for earlier in history])
+        narrowed = narrow(query, self.store, sources, after, before)
+        hits, selection = self.search(searched, narrowed.allowed, limit)
         confidence = self._calibration.confidence(selection.features)
         answered = bool(selection.candidates) and confidence >= self.threshold
-        groups = choose(selection.candidates) if answered else []
-        nearest = cache(lambda text: self.nearest(text, uris))
+        groups = choose(prefer(selection.candidates, query.phrases)) if answered else []
+        nearest = cache(lambda text: self.nearest(text, narrowed.allowed))
         sentences, citations = cite(self.store, groups, nearest)
         differing = disagreements(
             self.store,
@@ -119,6 +128,14 @@ class Assistant:
             [hit.passage for hit in hits[:MOST]],
             nearest,
         )
+        uris = {hit.passage.uri for hit in hits}
+        dates = {source.uri: source.date for source in self.store.sources(sorted(uris))}
+        passages = rank(hits, selection.candidates, searched, limit, dates)
+        notices = (
+            newer_sources(citations, selection.candidates, dates)
+            if hits
+            else nothing_left(self.store, self.encoder, searched, narrowed)
+        )
         return Answer(
             question=question,
             interpreted=searched.strip(),
@@ -126,16 +143,18 @@ class Assistant:
             confidence=round(confidence, 4),
             answer=sentences,
             citations=citations,
-            passages=rank(hits, selection.candidates, searched, limit),
+            passages=newest_first(passages) if sort == "date" else passages,
             disagreements=differing,
+            filters=narrowed.filters,
+            notices=notices,
             generation=self.store.generation,
             took_ms=round((time.perf_counter() - began) * 1000, 2),
         )
 
     def search(
-        self, question: str, uris: Sequence[str] | None = None, limit: int = 0
+        self, question: str, allowed: Allowed | None = None, limit: int = 0
     ) -> tuple[list[Hit], Selection]:
-        """Return the best passages of these sources, and the sentences of the first, scored.
+        """Return the best passages allowed, and the sentences of the first, scored.
 
         :param limit: passages to return at least, where there are so many.
         """
@@ -148,13 +167,13 @@ class Assistant:
             dense_weight=self._settings.dense_weight,
             candidates=max(self._settings.candidates, limit),
             limit=limit,
-            uris=uris,
+            allowed=allowed,
         )
         return hits, self._selector.select(self.store, question, vector, hits)
 
-    def nearest(self, text: str, uris: Sequence[str] | None = None) -> list[Passage]:
-        """Return the passages of these sources whose words come nearest to a text's, best first."""
-        rows = [found.row for found in self.store.lexical(text, NEAREST, uris)]
+    def nearest(self, text: str, allowed: Allowed | None = None) -> list[Passage]:
+        """Return the passages allowed whose words come nearest to a text's, best first."""
+        rows = [found.row for found in self.store.lexical(text, NEAREST, allowed)]
         return self.store.passages(rows)
 
     def prepare(self, stopping: threading.Event) -> None:
@@ -162,29 +181,6 @@ class Assistant:
         for row in range(self.store.manifest.counts["passages"]):
             if stopping.is_set() or not self.scorer.learn(self.store.passages([row])):
                 return
-
-    def searched(
-        self,
-        sources: Sequence[str] | None = None,
-        after: str | None = None,
-        before: str | None = None,
-    ) -> list[str] | None:
-        """Return the uris that a question with these options is asked of, None for all."""
-        first, last = _day("after", after), _day("before", before)
-        if sources is None and not first and not last:
-            return None
-        if sources is not None and not sources:
-            raise QuestionError("sources", "is empty; leave it out to search all sources")
-        dates = {source.uri: source.date for source in self.store.sources()}
-        for uri in sources or ():
-            if uri not in dates:
-                raise UnknownSource(uri, "not in the index; `qa sources` lists what is")
-        return sorted(
-            uri
-            for uri in set(sources or dates)
-            if (not first or (dates[uri] or "") >= first)
-            and (not last or (dates[uri] or "9999") <= last)
-        )
 
 
 class Live:
@@ -223,10 +219,12 @@ class Live:
         return self._assistant or found
 
 
-def _check(question: str, limit: int, history: Sequence[str]) -> None:
+def _check(question: str, limit: int, sort: str, history: Sequence[str]) -> None:
     _check_text("question", question)
     if not 1 <= limit <= MOST_PASSAGES:
         raise QuestionError("limit", f"is {limit}; 1 to {MOST_PASSAGES}")
+    if sort not in get_args(Order):
+        raise QuestionError("sort", f"is {sort!r}; {' or '.join(get_args(Order))}")
     if len(history) > MOST_TURNS:
         raise QuestionError("history", f"has {len(history)} turns; send the last {MOST_TURNS}")
     for place, earlier in enumerate(history):
@@ -242,10 +240,9 @@ def _check_text(field: str, text: str) -> None:
         raise QuestionError(field, f"has {len(text)} characters; at most {LONGEST_QUESTION}")
 
 
-def _day(field: str, value: str | None) -> str | None:
-    if value is None:
-        return None
+def _words(earlier: str) -> str:
+    """Return an earlier question without its syntax; as typed where that does not fit."""
     try:
-        return date.fromisoformat(value).isoformat()
-    except ValueError as error:
-        raise QuestionError(field, f"is {value!r}; a day is written YYYY-MM-DD") from error
+        return parse(earlier).text
+    except QuestionError:
+        return earlier

@@ -23,7 +23,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from qa.config import Settings
 from qa.errors import (
@@ -38,7 +38,7 @@ from qa.errors import (
     UnknownGeneration,
     UnknownSource,
 )
-from qa.types import Answer, Citation, Disagreement, Encoder, RankedPassage, Span
+from qa.types import Answer, Citation, Disagreement, Encoder, Order, RankedPassage, Span, Store
 
 if TYPE_CHECKING:
     from qa.app.jobs import Jobs
@@ -121,6 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--source", action="append", metavar="URI", help="only this; repeatable")
     ask.add_argument("--after", metavar="DAY", help="only sources dated this day or later")
     ask.add_argument("--before", metavar="DAY", help="only sources dated this day or earlier")
+    ask.add_argument(
+        "--sort", choices=get_args(Order), default="relevance", help="order of the passages"
+    )
     ask.add_argument("--json", action="store_true", help="print the reply of the JSON interface")
     add("chat", _chat)
     serve = add("serve", _serve)
@@ -303,12 +306,12 @@ def _ask(arguments: argparse.Namespace, settings: Settings) -> int:
         sources=arguments.source,
         after=arguments.after,
         before=arguments.before,
+        sort=arguments.sort,
     )
     if arguments.json:
         _print_json(dataclasses.asdict(reply))
     else:
-        uris = assistant.searched(arguments.source, arguments.after, arguments.before)
-        _print_reply(reply, len(list(assistant.store.sources()) if uris is None else uris))
+        _print_reply(reply, _searched(arguments, assistant.store))
     return DONE if reply.answered else NO
 
 
@@ -361,8 +364,21 @@ def _print_turn(assistant: Assistant, question: str, history: Sequence[str]) -> 
 def _print_reply(reply: Answer, sources: int) -> None:
     if reply.answered:
         _print_answer(reply)
-    else:
+    elif reply.passages or not reply.notices:
         _print_refusal(reply, sources)
+    for notice in reply.notices:
+        print(_wrap(notice.text))
+
+
+def _searched(arguments: argparse.Namespace, store: Store) -> int:
+    """Count the sources of which a question was asked."""
+    from qa.narrow import narrow
+    from qa.query import parse
+
+    query = parse(arguments.question)
+    narrowed = narrow(query, store, arguments.source, arguments.after, arguments.before)
+    uris = narrowed.allowed.uris if narrowed.allowed else None
+    return len(list(store.sources(uris)))
 
 
 def _safe(text: str) -> str:
@@ -415,14 +431,11 @@ def _emphasised(quote: str, spans: Sequence[Span]) -> str:
 
 
 def _heading(found: Citation | RankedPassage) -> str:
-    dated = f" ({found.date})" if isinstance(found, Citation) and found.date else ""
+    dated = f" ({found.date})" if found.date else ""
     return " > ".join((found.title + dated, *found.section))
 
 
 def _print_refusal(reply: Answer, sources: int) -> None:
-    if not sources:
-        print("No source fits the options; nothing was searched.")
-        return
     name = "source" if sources == 1 else "sources"
     verb = "does" if sources == 1 else "do"
     print(f"The {sources} {name} searched {verb} not answer this ", end="")

@@ -22,7 +22,7 @@ from qa.encoder import open_encoder
 from qa.errors import QuestionFileError
 from qa.ingest import Progress, build
 from qa.selector import FEATURES
-from qa.types import Answer, Citation, Span
+from qa.types import Allowed, Answer, Citation, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,7 +425,8 @@ def sample(question: Question, assistant: Assistant) -> Iterator[Sample]:
     group = question.topic[0] if question.topic else question.text
     ways: list[tuple[str, list[str] | None]] = [("", None), *without(question, assistant)]
     for kind, uris in ways:
-        _, selection = assistant.search(question.text, uris)
+        allowed = None if uris is None else Allowed(uris=tuple(uris))
+        _, selection = assistant.search(question.text, allowed)
         yield Sample(group, kind, bool(question.answers) and not kind, selection.features)
 
 

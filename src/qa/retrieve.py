@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qa.types import Hit, Scored, Store, Vectors
+from qa.types import Allowed, Hit, Scored, Store, Vectors
 
 
 def retrieve(
@@ -18,7 +18,7 @@ def retrieve(
     dense_weight: float,
     candidates: int,
     limit: int | None = None,
-    uris: Sequence[str] | None = None,
+    allowed: Allowed | None = None,
 ) -> list[Hit]:
     """Return the passages that either channel found, best first.
 
@@ -31,10 +31,10 @@ def retrieve(
     :param dense_weight: 0 to 1, the share of the cosine.
     :param candidates: how many each channel is asked for.
     :param limit: return at most so many; the others are not even fetched.
-    :param uris: where given, the only sources searched.
+    :param allowed: where given, the only passages searched.
     """
-    dense = store.dense(vector, candidates, uris)
-    lexical = store.lexical(question, candidates, uris)
+    dense = store.dense(vector, candidates, allowed)
+    lexical = store.lexical(question, candidates, allowed)
     rows = sorted({scored.row for scored in (*dense, *lexical)})
     if not rows:
         return []

@@ -121,6 +121,21 @@ class SkippedSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowed:
+    """Which passages of a store may be found: those that meet every one of these.
+
+    Phrases are compared as `qa.phrases.folded` says, and have a letter or digit each.
+    """
+
+    #: None for all
+    uris: tuple[str, ...] | None = None
+    #: a passage has them all in its `plain`
+    phrases: tuple[str, ...] = ()
+    #: and none of these
+    excluded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
     """A row of a store with its score in one channel."""
 
@@ -222,10 +237,40 @@ class RankedPassage:
     section: tuple[str, ...]
     page: int | None
     line: int
+    #: of its source
+    date: str | None
     score: float
     ranks: Mapping[str, int | None]
     #: spans of `text`, relative to it, that match words of the question
     highlights: tuple[Span, ...]
+
+
+#: The order of the passages of a reply.
+Order = Literal["relevance", "date"]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a question was narrowed by, in its own syntax and by options beside it."""
+
+    phrases: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    #: uris, or parts of uris and titles; alternatives
+    sources: tuple[str, ...] = ()
+    #: suffixes of files, without the dot; alternatives
+    types: tuple[str, ...] = ()
+    #: ISO 8601 days, both included
+    after: str | None = None
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a reader of a reply should know beside it."""
+
+    kind: Literal["nothing_left", "newer_sources"]
+    text: str
+    uris: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +287,8 @@ class Answer:
     citations: tuple[Citation, ...]
     passages: tuple[RankedPassage, ...]
     disagreements: tuple[Disagreement, ...]
+    filters: Filters
+    notices: tuple[Notice, ...]
     generation: str
     took_ms: float
 
@@ -287,11 +334,11 @@ class Store(Protocol):
 
     generation: str
 
-    def dense(self, vector: Vectors, limit: int, uris: Sequence[str] | None) -> list[Scored]:
+    def dense(self, vector: Vectors, limit: int, allowed: Allowed | None) -> list[Scored]:
         """Return the rows nearest to a unit vector of shape (dimension,), best first."""
         ...
 
-    def lexical(self, question: str, limit: int, uris: Sequence[str] | None) -> list[Scored]:
+    def lexical(self, question: str, limit: int, allowed: Allowed | None) -> list[Scored]:
         """Return the rows with the highest BM25, best first."""
         ...
 
@@ -311,6 +358,6 @@ class Store(Protocol):
         """Return a source; raise UnknownSource if there is none."""
         ...
 
-    def sources(self) -> Iterator[SourceInfo]:
-        """List the sources by uri."""
+    def sources(self, uris: Sequence[str] | None = None) -> Iterator[SourceInfo]:
+        """List the sources, or those of these that there are, by uri."""
         ...

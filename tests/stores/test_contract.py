@@ -11,7 +11,7 @@ from fakes import CORPUS, FakeEncoder
 from qa.config import Settings
 from qa.errors import UnknownSource
 from qa.stores.local import LocalStore
-from qa.types import Store
+from qa.types import Allowed, Store
 
 #: Name to what opens the index of the small corpus.
 STORES: dict[str, Callable[[Settings], Store]] = {
@@ -76,9 +76,66 @@ def test_both_channels_search_only_the_sources_asked_for(
 ) -> None:
     (vector,) = fake.encode(["Danube gold"])
     known = set(uris) & set(SOURCES)
-    for found in (store.dense(vector, 100, uris), store.lexical("Danube gold", 100, uris)):
+    allowed = Allowed(tuple(uris))
+    for found in (store.dense(vector, 100, allowed), store.lexical("Danube gold", 100, allowed)):
         rows = [scored.row for scored in found]
         assert {passage.uri for passage in store.passages(rows)} == known
+
+
+DANUBE = "The Danube rises in the Black Forest. It is 2,850 kilometres long."
+RHINE = "The Rhine flows into the North Sea. Its source is in the Swiss Alps."
+VIENNA = "Vienna stands on the Danube. The city has two million inhabitants."
+METALS = "Copper melts at 1,085 degrees. Gold melts at 1,064 degrees."
+
+
+@pytest.mark.parametrize(
+    ("allowed", "found"),
+    [
+        pytest.param(Allowed(), [DANUBE, RHINE, VIENNA, METALS], id="all"),
+        pytest.param(Allowed(phrases=("the danube",)), [DANUBE, VIENNA], id="case"),
+        pytest.param(Allowed(phrases=("stands  on\nthe",)), [VIENNA], id="white space"),
+        pytest.param(Allowed(phrases=("Danube The",)), [], id="words in a row are not enough"),
+        pytest.param(Allowed(phrases=("Danube. The",)), [VIENNA], id="punctuation"),
+        pytest.param(Allowed(phrases=("1,085 degrees.",)), [METALS], id="number"),
+        pytest.param(Allowed(phrases=("085",)), [METALS], id="part of a number"),
+        pytest.param(Allowed(phrases=("melt",)), [], id="no stems"),
+        pytest.param(Allowed(phrases=("flow", "Rhine")), [], id="part of a word"),
+        pytest.param(Allowed(phrases=("flows", "rhine")), [RHINE], id="two words"),
+        pytest.param(Allowed(phrases=("Rhine", "Danube")), [], id="not together"),
+        pytest.param(Allowed(phrases=("Danube rises",)), [DANUBE], id="across markup"),
+        pytest.param(Allowed(excluded=("danube",)), [RHINE, METALS], id="excluded"),
+        pytest.param(Allowed(excluded=("melt",)), [DANUBE, RHINE, VIENNA, METALS], id="no stem"),
+        pytest.param(Allowed(excluded=("Danube", "gold")), [RHINE], id="two excluded"),
+        pytest.param(Allowed(excluded=("Danube. The",)), [DANUBE, RHINE, METALS], id="phrase out"),
+        pytest.param(Allowed(excluded=("Danube The",)), [DANUBE, RHINE, VIENNA, METALS], id="none"),
+        pytest.param(Allowed(phrases=("danube",), excluded=("Vienna",)), [DANUBE], id="both"),
+        pytest.param(Allowed(("rivers.md",), ("danube",)), [DANUBE], id="source and phrase"),
+        pytest.param(Allowed(("rivers.md",), (), ("danube",)), [RHINE], id="source and excluded"),
+        pytest.param(Allowed(("notes.txt",), ("danube",)), [], id="not in that source"),
+    ],
+)
+@pytest.mark.parametrize("limit", [1, 100])
+def test_phrases_are_exact_in_both_channels(
+    store: Store, fake: FakeEncoder, allowed: Allowed, found: list[str], limit: int
+) -> None:
+    question = "Danube Rhine Vienna gold"
+    (vector,) = fake.encode([question])
+    for scored in (store.dense(vector, limit, allowed), store.lexical(question, limit, allowed)):
+        shown = [text for text in texts(store, [entry.row for entry in scored]) if text]
+        assert len(shown) == min(limit, len(found))
+        assert set(shown) <= set(found)
+
+
+def test_a_filter_leaves_scores_and_order_as_they_are(store: Store, fake: FakeEncoder) -> None:
+    (vector,) = fake.encode(["Danube"])
+    allowed = Allowed(phrases=("danube",))
+    for channel in (
+        lambda within: store.dense(vector, 100, within),
+        lambda within: store.lexical("Danube", 100, within),
+    ):
+        kept = channel(allowed)
+        assert len(kept) == 2
+        assert kept == [scored for scored in channel(None) if scored in kept]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 1000])
@@ -133,6 +190,11 @@ def test_sources_are_listed_in_order(store: Store) -> None:
         ("notes.txt", "notes", None, len(CORPUS["notes.txt"])),
         ("rivers.md", "Rivers of Europe", "2024-05-01", len(CORPUS["rivers.md"])),
     ]
+
+
+@pytest.mark.parametrize("uris", [["rivers.md"], ["rivers.md", "notes.txt"], ["x"], []])
+def test_some_sources_are_listed(store: Store, uris: list[str]) -> None:
+    assert [found.uri for found in store.sources(uris)] == sorted(set(uris) & set(SOURCES))
 
 
 def test_the_same_question_finds_the_same(store: Store, fake: FakeEncoder) -> None:

@@ -62,7 +62,7 @@ def test_a_generation_is_described_by_its_manifest(indexed: Settings, fake: Fake
     assert folder.name == report.generation
     assert folder.name.startswith("21000101T000000000-")
     assert manifest.created == "2100-01-01T00:00:00+00:00"
-    assert (manifest.format, manifest.model, manifest.dimension) == (2, "fake-1", 256)
+    assert (manifest.format, manifest.model, manifest.dimension) == (3, "fake-1", 256)
     assert sorted(manifest.sources) == ["cities/vienna.md", "notes.txt", "rivers.md"]
     assert manifest.counts == {"sources": 3, "passages": report.passages["total"]}
     on_disk = {path.relative_to(folder).as_posix() for path in written(folder) if path.is_file()}
@@ -147,8 +147,8 @@ def test_another_format_is_refused_and_rebuilt(indexed: Settings, fake: FakeEnco
     resealed(indexed.index, format=99)
     with pytest.raises(IndexIncompatible) as caught:
         LocalStore.open(indexed.index)
-    assert (caught.value.field, caught.value.expected, caught.value.found) == ("format", 2, 99)
-    assert build(indexed, fake).reason == "the format of an index is now 2, was 99"
+    assert (caught.value.field, caught.value.expected, caught.value.found) == ("format", 3, 99)
+    assert build(indexed, fake).reason == "the format of an index is now 3, was 99"
     LocalStore.open(indexed.index).close()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qa.stores.lexical import FOLDER, LexicalIndex, write
-from qa.types import Passage
+from qa.types import Allowed, Passage
 
 
 def passage(
@@ -22,7 +22,8 @@ def opened(folder: Path, *passages: Passage) -> LexicalIndex:
 
 
 def rows(index: LexicalIndex, question: str, uris: Sequence[str] | None = None) -> list[int]:
-    return [scored.row for scored in index.search(question, 10, uris)]
+    allowed = None if uris is None else Allowed(tuple(uris))
+    return [scored.row for scored in index.search(question, 10, allowed)]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_only_the_sources_asked_for(
 
 def test_a_filter_does_not_change_scores(tmp_path: Path) -> None:
     index = opened(tmp_path, passage("Gold melts.", "a"), passage("Gold and lead melt.", "b"))
-    assert index.search("gold lead", 10, ["a", "b"]) == index.search("gold lead", 10, None)
+    assert index.search("gold lead", 10, Allowed(("a", "b"))) == index.search("gold lead", 10, None)
 
 
 def test_ties_stand_in_order_and_the_limit_is_kept(tmp_path: Path) -> None:

@@ -76,11 +76,15 @@ def test_sources_are_listed_by_uri(records: Records) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("uris", "rows"), [(["a.txt"], [2]), (["a.txt", "b/ü 1.md"], [0, 1, 2]), (["x"], []), ([], [])]
-)
-def test_rows_of_sources(records: Records, uris: list[str], rows: list[int]) -> None:
-    assert records.rows(uris) == rows
+@pytest.mark.parametrize("uris", [["a.txt"], ["b/ü 1.md", "a.txt"], ["x"], []])
+def test_some_sources_are_listed(records: Records, uris: list[str]) -> None:
+    known = {"a.txt", "b/ü 1.md"}
+    assert [source.uri for source in records.sources(uris)] == sorted(known & set(uris))
+
+
+def test_what_people_see_of_passages(records: Records) -> None:
+    rows = [2, 0]
+    assert records.plain(rows) == [passage.plain for passage in records.passages(rows)]
 
 
 def test_an_unknown_source_is_named(records: Records) -> None:

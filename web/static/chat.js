@@ -2,6 +2,7 @@
 
 import { differences } from "./disagreement.js";
 import { make, marked, plural, sourceLink } from "./dom.js";
+import { asked as filtered, chips, notices, nothingLeft } from "./filters.js";
 import { addTurn, dropTurn, forgetTurns, searchedFor, turnsBefore } from "./followup.js";
 
 const thread = document.getElementById("thread");
@@ -121,7 +122,11 @@ function answered(reply) {
 }
 
 function refused(reply) {
+  if (nothingLeft(reply)) {
+    return make("div", { class: "reply refusal" }, make("h3", {}, "Nothing was left to search."));
+  }
   const nearest = reply.passages.slice(0, 3);
+  const searched = `Searched: ${plural(Number(thread.dataset.sources), "source")}. `;
   return make(
     "div",
     { class: "reply refusal" },
@@ -129,7 +134,7 @@ function refused(reply) {
     make(
       "p",
       { class: "facts" },
-      `Searched: ${plural(Number(thread.dataset.sources), "source")}. ` +
+      (filtered(reply) ? "Searched: what fits the filters. " : searched) +
         `The chance that they answer is ${Math.round(reply.confidence * 100)}%.`,
     ),
     nearest.length
@@ -154,6 +159,8 @@ function show(item, reply) {
   const content = reply.answered ? answered(reply) : refused(reply);
   const searched = searchedFor(reply, () => ask(reply.question, { typed: true }));
   if (searched) content.prepend(searched);
+  content.prepend(...chips(reply, ask));
+  content.append(...notices(reply));
   item.lastElementChild.replaceWith(content);
 }
 
@@ -201,10 +208,11 @@ async function ask(question, { typed = false } = {}) {
     show(item, reply);
     if (item.isConnected) keep({ ...reply, typed });
     const sentences = reply.answer.map((sentence) => sentence.plain).join(" ");
-    announcement.textContent = reply.answered
-      ? `${sentences} ${plural(reply.citations.length, "source")}.` +
-        (reply.disagreements.length ? " Sources differ." : "")
-      : "The sources do not answer this.";
+    const differ = reply.disagreements.length ? " Sources differ." : "";
+    const said = reply.answered
+      ? `${sentences} ${plural(reply.citations.length, "source")}.${differ}`
+      : nothingLeft(reply) ? "" : "The sources do not answer this.";
+    announcement.textContent = [said, ...reply.notices.map((notice) => notice.text)].join(" ").trim();
   } catch (error) {
     dropTurn(turn);
     item.lastElementChild.replaceWith(failed(error.message));

@@ -29,7 +29,8 @@ export function turnsBefore(turn) {
 
 /** Say what was searched, with a way to search the words as typed; null where that is the same. */
 export function searchedFor(reply, askAsTyped) {
-  if (reply.interpreted === reply.question.trim()) return null;
+  const first = turns.length < 2; // what differs then is the syntax, which the chips show
+  if (first || reply.interpreted === reply.question.trim()) return null;
   const name = `Ask as typed: ${reply.question}`; // begins with what is seen
   const button = make("button", { type: "button", class: "quiet", "aria-label": name }, "Ask as typed");
   button.addEventListener("click", askAsTyped);

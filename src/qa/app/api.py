@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from qa.app.problems import of_error
 from qa.assistant import LONGEST_QUESTION, MOST_PASSAGES, MOST_TURNS, Live
 from qa.errors import QAError, QuestionError, UnknownSource
-from qa.types import Answer, Document, SkippedSource, SourceInfo
+from qa.types import Answer, Document, Order, SkippedSource, SourceInfo
 from qa.verify import CheckedCitation, Cited, verify
 
 MOST_CITATIONS = 100
@@ -42,6 +42,7 @@ class AnswerRequest(Request):
     sources: list[str] | None = Field(None, min_length=1, description="uris: only these")
     after: str | None = Field(None, pattern=_DAY, description="only sources of that day or later")
     before: str | None = Field(None, pattern=_DAY, description="only those of that day or earlier")
+    sort: Order = Field("relevance", description="order of the passages: best or newest first")
     history: list[Turn] = Field(
         [],
         max_length=MOST_TURNS,
@@ -173,6 +174,7 @@ def answer(body: AnswerRequest) -> Response:
                 after=body.after,
                 before=body.before,
                 history=[turn.question for turn in body.history],
+                sort=body.sort,
             )
         )
     except UnknownSource as error:

@@ -20,7 +20,7 @@ from qa.errors import IndexBusy, IndexDamaged, IndexMissing, UnknownGeneration
 from qa.types import SkippedSource
 
 #: Raised when the files of a generation change their meaning.
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 _POINTER = "CURRENT"
 _TIME = "%Y%m%dT%H%M%S%f"

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from qa import phrases
 from qa.text import analyzer, fold_initials, topic_terms
-from qa.types import Passage, Scored
+from qa.types import Allowed, Passage, Scored
 
 FOLDER = "lexical"
 #: What a word counts for in the title or a heading, where 1 is its weight in the text.
@@ -28,12 +29,13 @@ def write(folder: Path, passages: Iterable[Passage]) -> None:
         tantivy.SchemaBuilder()
         .add_text_field("text", tokenizer_name="qa", index_option="freq")
         .add_text_field("context", tokenizer_name="qa", index_option="freq")
+        .add_text_field("exact", tokenizer_name="exact", index_option="position")
         .add_text_field("uri", tokenizer_name="raw", index_option="basic")
         .add_unsigned_field("row", fast=True)
         .build()
     )
     index = tantivy.Index(schema, path=str(target))
-    index.register_tokenizer("qa", analyzer())
+    _register(index)
     writer = index.writer(_HEAP, 1)
     for row, passage in enumerate(passages):
         entry = tantivy.Document()
@@ -42,6 +44,7 @@ def write(folder: Path, passages: Iterable[Passage]) -> None:
         if passage.plain:
             entry.add_text("text", fold_initials(passage.plain))
             entry.add_text("context", fold_initials(" ".join((passage.title, *passage.section))))
+            entry.add_text("exact", phrases.folded(passage.plain))
         writer.add_document(entry)
     writer.commit()
     writer.wait_merging_threads()
@@ -63,8 +66,11 @@ class LexicalIndex:
         self._schema = index.schema
         self.rows: int = self._searcher.num_docs
 
-    def search(self, question: str, limit: int, uris: Sequence[str] | None) -> list[Scored]:
-        """Return the rows with the highest BM25 for the question's topic words, best first."""
+    def search(self, question: str, limit: int, allowed: Allowed | None) -> list[Scored]:
+        """Return the rows with the highest BM25 for the question's topic words, best first.
+
+        With a phrase, or an excluded one, some that are not allowed may be among them: see `rows`.
+        """
         from tantivy import Occur, Query
 
         parts: list[tuple[Occur, Query]] = []
@@ -75,15 +81,52 @@ class LexicalIndex:
         if not parts or not self.rows:
             return []
         query = Query.boolean_query(parts)
-        if uris is not None:
-            allowed = Query.term_set_query(self._schema, "uri", list(uris))
-            query = Query.boolean_query(
-                [(Occur.Must, query), (Occur.Must, Query.const_score_query(allowed, 0.0))]
-            )
+        if allowed is not None:
+            within = Query.const_score_query(self._within(allowed), 0.0)
+            query = Query.boolean_query([(Occur.Must, query), (Occur.Must, within)])
         hits = self._searcher.search(query, limit, count=False).hits
-        rows = self._searcher.fast_field_values("row", [address for _, address in hits])
-        found = [Scored(int(row), score) for (score, _), row in zip(hits, rows, strict=True)]
+        found = [Scored(row, score) for (score, _), row in zip(hits, self._rows(hits), strict=True)]
         return sorted(found, key=lambda scored: (-scored.score, scored.row))
+
+    def allowed(self, allowed: Allowed) -> list[int]:
+        """Return the rows that a filter may allow, in order: all that it allows, and few others.
+
+        Words are compared without what stands between them: the rows of `"US-China"` are among
+        those of `"US China"`.
+        """
+        from tantivy import Query
+
+        if not self.rows:
+            return []
+        query = Query.const_score_query(self._within(allowed), 0.0)
+        return sorted(self._rows(self._searcher.search(query, self.rows, count=False).hits))
+
+    def _rows(self, hits: Any) -> list[int]:
+        rows: list[int] = self._searcher.fast_field_values("row", [place for _, place in hits])
+        return rows
+
+    def _within(self, allowed: Allowed) -> Any:
+        from tantivy import Occur, Query
+
+        parts: list[tuple[Occur, Query]] = [(Occur.Must, Query.all_query())]
+        if allowed.uris is not None:
+            within = Query.term_set_query(self._schema, "uri", list(allowed.uris))
+            parts.append((Occur.Must, within))
+        parts += [(Occur.Must, self._phrase(phrase)) for phrase in allowed.phrases]
+        parts += [
+            (Occur.MustNot, self._phrase(phrase))
+            for phrase in allowed.excluded
+            if phrases.words(phrase) == [phrases.folded(phrase)]
+        ]
+        return Query.boolean_query(parts)
+
+    def _phrase(self, phrase: str) -> Any:
+        from tantivy import Query
+
+        words = phrases.words(phrase)
+        if len(words) > 1:
+            return Query.phrase_query(self._schema, "exact", words)
+        return Query.term_set_query(self._schema, "exact", words)
 
     def rarities(self, terms: Sequence[str]) -> list[float]:
         """Return the inverse document frequency of each term, as in BM25.
@@ -111,9 +154,14 @@ def _open(folder: Path) -> tuple[Any, Any]:
             return _load(Path(linked))
 
 
+def _register(index: Any) -> None:
+    index.register_tokenizer("qa", analyzer())
+    index.register_tokenizer("exact", phrases.analyzer())
+
+
 def _load(folder: Path) -> tuple[Any, Any]:
     import tantivy
 
     index = tantivy.Index.open(str(folder))
-    index.register_tokenizer("qa", analyzer())
+    _register(index)
     return index, index.searcher()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from qa.errors import IndexDamaged, IndexIncompatible
+from qa.phrases import Phrases
 from qa.stores import dense, lexical, records
 from qa.stores.generation import FORMAT, Manifest, check, current
 from qa.stores.records import Part
 from qa.text import terms
-from qa.types import Document, Passage, Scored, SourceInfo, Vectors
+from qa.types import Allowed, Document, Passage, Scored, SourceInfo, Vectors
 
 #: Words of a passage with which it is looked for.
 _PROBE_WORDS = 12
+#: How many times more is searched when too little of it has the phrases to the letter.
+_WIDER = 8
 
 
 def write(folder: Path, parts: Sequence[Part], vectors: Vectors) -> None:
@@ -81,14 +84,41 @@ class LocalStore:
         """Release the files."""
         self._records.close()
 
-    def dense(self, vector: Vectors, limit: int, uris: Sequence[str] | None) -> list[Scored]:
+    def dense(self, vector: Vectors, limit: int, allowed: Allowed | None) -> list[Scored]:
         """Return the rows nearest to a unit vector of shape (dimension,), best first."""
-        rows = None if uris is None else self._records.rows(uris)
-        return self._dense.search(vector, limit, rows)
+        rows = None if allowed is None else self._lexical.allowed(allowed)
+        return self._exact(lambda most: self._dense.search(vector, most, rows), limit, allowed)
 
-    def lexical(self, question: str, limit: int, uris: Sequence[str] | None) -> list[Scored]:
+    def lexical(self, question: str, limit: int, allowed: Allowed | None) -> list[Scored]:
         """Return the rows with the highest BM25, best first."""
-        return self._lexical.search(question, limit, uris)
+        return self._exact(
+            lambda most: self._lexical.search(question, most, allowed), limit, allowed
+        )
+
+    def _exact(
+        self, search: Callable[[int], list[Scored]], limit: int, allowed: Allowed | None
+    ) -> list[Scored]:
+        """Return the best that have the phrases to the letter, searching on until there are enough.
+
+        What is searched has their words in a row, so few are thrown away.
+        """
+        if allowed is None or not (allowed.phrases or allowed.excluded):
+            return search(limit)
+        wanted, unwanted = Phrases(allowed.phrases), Phrases(allowed.excluded)
+        most = limit
+        while True:
+            found = search(most)
+            texts = self._records.plain([scored.row for scored in found])
+            kept = [
+                scored
+                for scored, plain in zip(found, texts, strict=True)
+                if plain
+                and wanted.count(plain) == len(allowed.phrases)
+                and not unwanted.count(plain)
+            ]
+            if len(kept) >= limit or len(found) < most:
+                return kept[:limit]
+            most *= _WIDER
 
     def similarities(self, vector: Vectors, rows: Sequence[int]) -> list[float]:
         """Return the cosine of a unit vector to each of these rows."""
@@ -122,6 +152,6 @@ class LocalStore:
         """Return a source; raise UnknownSource if there is none."""
         return self._records.document(uri)
 
-    def sources(self) -> Iterator[SourceInfo]:
-        """List the sources by uri."""
-        return self._records.sources()
+    def sources(self, uris: Sequence[str] | None = None) -> Iterator[SourceInfo]:
+        """List the sources, or those of these that there are, by uri."""
+        return self._records.sources(uris)

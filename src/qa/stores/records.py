@@ -142,12 +142,11 @@ class Records:
         entries = self._passages.execute("SELECT key, row FROM passages WHERE key != ''")
         return dict(entries.fetchall())
 
-    def rows(self, uris: Sequence[str]) -> list[int]:
-        """Return the rows of the passages of these sources."""
-        query = (
-            "SELECT row FROM passages WHERE uri IN (SELECT value FROM json_each(?)) ORDER BY row"
-        )
-        return [row for (row,) in self._passages.execute(query, (json.dumps(list(uris)),))]
+    def plain(self, rows: Sequence[int]) -> list[str]:
+        """Return what people see of these passages, in this order."""
+        query = "SELECT row, plain FROM passages WHERE row IN (SELECT value FROM json_each(?))"
+        found = dict(self._passages.execute(query, (json.dumps(list(rows)),)).fetchall())
+        return [found[row] for row in rows]
 
     def document(self, uri: str) -> Document:
         """Return a source; raise UnknownSource if there is none."""
@@ -159,10 +158,15 @@ class Records:
         uri, title, date, digest, text, _ = entry
         return Document(uri, title, date, digest, text, marks)
 
-    def sources(self) -> Iterator[SourceInfo]:
-        """List the sources by uri."""
-        query = "SELECT uri, title, date, sha256, characters, passages FROM documents ORDER BY uri"
-        for entry in self._documents.execute(query).fetchall():
+    def sources(self, uris: Sequence[str] | None = None) -> Iterator[SourceInfo]:
+        """List the sources, or those of these that there are, by uri."""
+        some = "" if uris is None else "WHERE uri IN (SELECT value FROM json_each(?)) "
+        query = (
+            "SELECT uri, title, date, sha256, characters, passages "
+            f"FROM documents {some}ORDER BY uri"
+        )
+        wanted = () if uris is None else (json.dumps(list(uris)),)
+        for entry in self._documents.execute(query, wanted).fetchall():
             yield SourceInfo(*entry)
 
 
