@@ -221,9 +221,10 @@ def test_passages_are_ranked_by_their_best_sentence_then_the_rest() -> None:
         Candidate(hits[0], sentence, 1.25, 0, 0),
         Candidate(hits[1], sentence, 0.5, 0, 0),
     ]
-    ranked = rank(hits, candidates, "Does gold melt?", 3)
+    undated = dict.fromkeys(hit.passage.uri for hit in hits)
+    ranked = rank(hits, candidates, "Does gold melt?", 3, undated)
     assert [(found.uri, found.score) for found in ranked] == [("2", 1.5), ("1", 1.25), ("3", 0.95)]
     assert ranked[0].highlights == ((2, 6), (7, 12))
     assert ranked[0].ranks == {"dense": 2, "lexical": None}
-    assert rank([], [], "Why?", 5) == ()
-    assert [found.uri for found in rank(hits, [], "Why?", 4)] == ["1", "2", "3", "4"]
+    assert rank([], [], "Why?", 5, {}) == ()
+    assert [found.uri for found in rank(hits, [], "Why?", 4, undated)] == ["1", "2", "3", "4"]
