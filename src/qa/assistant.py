@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import Self
 
 from qa.answer import choose, cite, rank
 from qa.calibration import open_calibration
@@ -55,6 +56,9 @@ class Assistant:
     ) -> Assistant:
         """Open the live generation of an index with the model that built it.
 
+        :param index: its folder; where not given, that of the settings.
+        :param settings: where not given, the defaults; neither `qa.toml` nor the environment is
+            read (`Settings.load` does).
         :param encoder: where given, used if it is that model, instead of being opened again.
         :param scorer: where given, used instead of being opened again.
 
@@ -71,6 +75,16 @@ class Assistant:
         if store.manifest.model != encoder.name:
             raise IndexIncompatible("model", encoder.name, store.manifest.model)
         return cls(store, encoder, scorer or open_scorer(settings, encoder), settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the files of the index; nothing can be asked afterwards."""
+        self.store.close()
 
     def ask(
         self,

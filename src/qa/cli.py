@@ -18,7 +18,8 @@ import threading
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -29,6 +30,7 @@ from qa.config import Settings
 from qa.errors import (
     CitationFileError,
     ConfigError,
+    FeedbackError,
     IndexBusy,
     IndexDamaged,
     IndexIncompatible,
@@ -42,7 +44,8 @@ from qa.types import Answer, Citation, Encoder, RankedPassage
 
 if TYPE_CHECKING:
     from qa.app.jobs import Jobs
-    from qa.assistant import Live
+    from qa.assistant import Assistant, Live
+    from qa.feedback import Feedback
     from qa.ingest import Report
 
 logger = logging.getLogger(__name__)
@@ -120,7 +123,15 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--source", action="append", metavar="URI", help="only this; repeatable")
     ask.add_argument("--after", metavar="DAY", help="only sources dated this day or later")
     ask.add_argument("--before", metavar="DAY", help="only sources dated this day or earlier")
-    ask.add_argument("--json", action="store_true", help="print the reply of the JSON interface")
+    form = ask.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the reply of the JSON interface")
+    form.add_argument(
+        "--format",
+        choices=("text", "json", "markdown", "html"),
+        default="text",
+        help="text, or an evidence pack, in which every quote was checked",
+    )
+    ask.add_argument("--output", type=Path, metavar="FILE", help="write to this file, in UTF-8")
     serve = add("serve", _serve)
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on, 0 for a free one (8000)")
@@ -129,7 +140,10 @@ def _parser() -> argparse.ArgumentParser:
         add(name, run).add_argument("--json", action="store_true", help="print JSON")
     verify = add("verify", _verify)
     verify.add_argument(
-        "file", nargs="?", metavar="ANSWER.json", help="what qa ask --json printed; - for stdin"
+        "file",
+        nargs="?",
+        metavar="ANSWER.json",
+        help="what qa ask --json printed, or an evidence pack; - for stdin",
     )
     verify.add_argument("--json", action="store_true", help="print JSON")
     evaluate = add("eval", _eval)
@@ -138,6 +152,14 @@ def _parser() -> argparse.ArgumentParser:
         "--fit", action="store_true", help="fit the confidence on these questions, and keep the fit"
     )
     evaluate.add_argument("--json", action="store_true", help="print JSON")
+    feedback = add("feedback", _feedback)
+    feedback.add_argument("file", nargs="?", type=Path, help="where it is kept (feedback.jsonl)")
+    feedback.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write the good answers as questions for qa eval",
+    )
     back = add("rollback", _rollback)
     back.add_argument("generation", nargs="?", metavar="ID", help="the one before, if not given")
     add("doctor", _doctor)
@@ -300,14 +322,41 @@ def _ask(arguments: argparse.Namespace, settings: Settings) -> int:
         after=arguments.after,
         before=arguments.before,
     )
-    if arguments.json:
-        _print_json(dataclasses.asdict(reply))
-    elif reply.answered:
-        _print_answer(reply)
-    else:
-        uris = assistant.searched(arguments.source, arguments.after, arguments.before)
-        _print_refusal(reply, len(list(assistant.store.sources()) if uris is None else uris))
+    with _output(arguments.output):
+        if arguments.json:
+            _print_json(dataclasses.asdict(reply))
+        elif arguments.format != "text":
+            print(_pack(arguments, settings, assistant, reply), end="")
+        elif reply.answered:
+            _print_answer(reply)
+        else:
+            uris = assistant.searched(arguments.source, arguments.after, arguments.before)
+            _print_refusal(reply, len(list(assistant.store.sources()) if uris is None else uris))
     return DONE if reply.answered else NO
+
+
+def _pack(
+    arguments: argparse.Namespace, settings: Settings, assistant: Assistant, reply: Answer
+) -> str:
+    from qa.evidence import FORMATS, asked, collect
+
+    given = asked(reply, arguments.source, arguments.after, arguments.before)
+    write, _, _ = FORMATS[arguments.format]
+    return write(collect(assistant, settings, [given], datetime.now(UTC)))
+
+
+@contextlib.contextmanager
+def _output(file: Path | None) -> Iterator[None]:
+    """Write what is printed to a file, where one is named, once it is whole."""
+    if file is None:
+        yield
+        return
+    from qa.stores.generation import write_file
+
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        yield
+    write_file(file, printed.getvalue().encode())
 
 
 def _safe(text: str) -> str:
@@ -572,6 +621,48 @@ def _print_measures(title: str, result: dict[str, Any]) -> None:
         if name not in ("groups", "reliability") and value is not None:
             shown = f"{value:.4g}" if isinstance(value, float) else str(value)
             print(f"  {name:<38}{shown:>10}")
+
+
+def _feedback(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Count the feedback on answers, show what was bad, make questions of what was good."""
+    from qa.feedback import latest, questions, read
+
+    path: Path = arguments.file or settings.feedback
+    entries, broken = read(path)
+    for line in broken:
+        _say(f"{path}, line {line.number} was skipped: {line.reason}")
+    kept = latest(entries)
+    bad = [entry for entry in kept if entry.verdict == "bad"]
+    print(_counted("answer", [entry.verdict for entry in kept]))
+    if bad:
+        print("To look at:")
+    for entry in bad:
+        _print_feedback(entry)
+    if arguments.output:
+        _write_questions(arguments.output, path, questions(kept))
+    return DONE
+
+
+def _print_feedback(entry: Feedback) -> None:
+    print(f"\n{_wrap(entry.interpreted)}")
+    for cited in entry.citations:
+        print(_wrap(f"answered: “{cited.quote}”", "    "))
+        print(f"    {_safe(cited.uri)}, characters {cited.start}-{cited.end}")
+    if not entry.citations:
+        print("    not answered")
+    if entry.note:
+        print(_wrap(f"note: {entry.note}", "    "))
+
+
+def _write_questions(file: Path, feedback: Path, found: Sequence[dict[str, Any]]) -> None:
+    from qa.stores.generation import write_file
+
+    if file.resolve() == feedback.resolve():
+        raise FeedbackError(file, "would be overwritten; name another file with --output")
+    lines = [json.dumps(question, ensure_ascii=False) + "\n" for question in found]
+    write_file(file, "".join(lines).encode())
+    noun = "question" if len(found) == 1 else "questions"
+    print(f"\nWrote {len(found)} {noun} to {file}; measure: qa eval {file}")
 
 
 def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -1,6 +1,8 @@
 // The chat: ask the JSON interface, show what it returns. Source text only ever becomes text nodes.
 
 import { make, plural } from "./dom.js";
+import { exportControl } from "./export.js";
+import { feedbackControl } from "./feedback.js";
 
 const thread = document.getElementById("thread");
 const composer = document.getElementById("composer");
@@ -160,7 +162,11 @@ function add(question, content) {
 }
 
 function show(item, reply) {
+  item.reply = reply;
   item.lastElementChild.replaceWith(reply.answered ? answered(reply) : refused(reply));
+  item.lastElementChild.append(
+    make("div", { class: "tools" }, feedbackControl(reply), exportControl("Export this answer", () => [reply])),
+  );
 }
 
 function stored() {
@@ -232,7 +238,7 @@ box.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "/" && document.activeElement !== box && !event.ctrlKey && !event.metaKey) {
+  if (event.key === "/" && !document.activeElement.matches("textarea") && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
     box.focus();
   }
@@ -245,6 +251,10 @@ clear.addEventListener("click", () => {
   clear.hidden = true;
   box.focus();
 });
+
+document
+  .getElementById("thread-tools")
+  .append(exportControl("Export the thread", () => [...thread.children].flatMap((item) => item.reply ?? [])));
 
 for (const reply of stored()) {
   show(add(reply.question, make("p")), reply);
