@@ -362,6 +362,7 @@ def test_the_formats_say_the_same(assistant: Assistant, indexed: Settings) -> No
         (["What is the SDN list?"], "qa-what-is-the-sdn-list-2026-11-22.md"),
         (["../../Été <b>?\r\n"], "qa-ete-b-2026-11-22.md"),
         (["那是什么？"], "qa-answer-2026-11-22.md"),
+        (["word " * 20], f"qa-{'-'.join(['word'] * 10)}-2026-11-22.md"),
         (["x" * 99], f"qa-{'x' * 50}-2026-11-22.md"),
         (["a", "b"], "qa-thread-2026-11-22.md"),
     ],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -99,6 +100,7 @@ class Evidence:
     generation: str
     searched: Searched
     citations: tuple[Quote, ...]
+    #: passages, without the footnotes that they carry
     related: tuple[Quote, ...]
 
 
@@ -167,7 +169,9 @@ def collect(
             generation=reply.generation,
             searched=_searched(assistant, reply),
             citations=tuple(_quote(store, cited, next(checked)) for cited in reply.citations),
-            related=tuple(_quote(store, cited, next(checked)) for cited in passages),
+            related=tuple(
+                replace(_quote(store, cited, next(checked)), references=()) for cited in passages
+            ),
         )
         for reply, passages in zip(replies, related, strict=True)
     )
@@ -324,7 +328,9 @@ def _markdown_quotes(title: str, quotes: Sequence[Quote]) -> Iterator[str]:
 
 #: What can begin markup anywhere, or at the start of a line (CommonMark 0.31, and GitHub's
 #: strikethrough, tables, mathematics, emoji and addresses).
-_MARKUP = re.compile(r"""[\\`*_{}\[\]<>&|~$^#!]|:(?=\S)|(?<=www)\.|^(?:[-+=]|\d+[.)])""", re.I)
+_MARKUP = re.compile(
+    r"[\\`*_{}\[\]<>&|~$^#!]|(?<!\d):(?=\S)|(?<=www)\.|^(?:[-+=]|\d+[.)])", re.IGNORECASE
+)
 #: White space that a line of Markdown would lose. Control characters have no reference.
 _LOST = re.compile(r"^ +| +$| {2,}|[^\S \x0b\x1c-\x1f\x85]")
 
@@ -376,5 +382,6 @@ def file_name(pack: Pack, suffix: str) -> str:
     if len(pack.answers) == 1:
         letters = unicodedata.normalize("NFKD", pack.answers[0].question).lower()
         words = re.findall(r"[a-z0-9]+", letters.encode("ascii", "ignore").decode())
-        name = "-".join(words)[:_NAME].strip("-") or "answer"
+        name = textwrap.shorten(" ".join(words), _NAME, placeholder="").replace(" ", "-")
+        name = name or "answer"
     return f"qa-{name}-{pack.created[:10]}.{suffix}"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
+from test_browser import ARGUMENTS, SANCTIONS, WORLD_CUP, ask, chromium, fits, keep
 
 from qa.config import Settings
 from qa.verify import read_citations
-from test_browser import ARGUMENTS, SANCTIONS, WORLD_CUP, ask, chromium, fits, keep
 
 pytestmark = pytest.mark.browser
 __all__ = ["chromium"]  # a fixture
@@ -96,8 +96,6 @@ def test_an_answer_and_the_thread_are_exported(page: Page, tmp_path: Path) -> No
     assert fits(page)
     page.locator(".reply").first.scroll_into_view_if_needed()
     keep(page, "export")
-    opened(page, "Export this answer")  # which closes it
-    page.locator("details[open]").evaluate_all("all => all.forEach((one) => (one.open = false))")
 
     page.reload()
     opened(page, "Export the thread")
