@@ -173,8 +173,11 @@ def test_citations_are_read(data: Any) -> None:
         ("", "not JSON (Expecting value: line 1 column 1 (char 0))"),
         ("{", "not JSON (Expecting property name enclosed in double quotes"),
         ("[" * 99_999, "not JSON ("),
-        ("3", "expected what qa ask --json prints, or a list of citations"),
-        ('{"answer": []}', "expected what qa ask --json prints, or a list of citations"),
+        ("3", "expected what qa ask --json prints, an evidence pack, or a list of citations"),
+        (
+            '{"answer": []}',
+            "expected what qa ask --json prints, an evidence pack, or a list of citations",
+        ),
         ("[3]", "citations[0]: expected an object"),
         (json.dumps([ENTRY, {**ENTRY, "uri": 3}]), "citations[1].uri: expected a text"),
         (json.dumps([{**ENTRY, "quote": ""}]), "citations[0].quote: expected a text"),

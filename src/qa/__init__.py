@@ -1,4 +1,10 @@
-"""Ask your own documents and get quoted, checkable answers."""
+"""Ask your own documents and get quoted, checkable answers.
+
+from qa import Assistant
+
+with Assistant.open("index") as assistant:
+    reply = assistant.ask("What is the SDN list?")
+"""
 
 from __future__ import annotations
 
@@ -9,13 +15,14 @@ if TYPE_CHECKING:
     from qa.assistant import Assistant
     from qa.config import Settings
     from qa.errors import QAError
-    from qa.types import Answer, AnswerSentence, Citation, RankedPassage
+    from qa.types import Answer, AnswerSentence, Citation, Location, RankedPassage
 
 __all__ = [
     "Answer",
     "AnswerSentence",
     "Assistant",
     "Citation",
+    "Location",
     "QAError",
     "RankedPassage",
     "Settings",
@@ -29,3 +36,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'qa' has no attribute {name!r}")
     return getattr(import_module(_HOMES.get(name, "qa.types")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

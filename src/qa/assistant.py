@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import get_args
+from typing import Self, get_args
 
 from qa.answer import choose, cite, newest_first, prefer, rank
 from qa.calibration import open_calibration
@@ -64,6 +64,9 @@ class Assistant:
     ) -> Assistant:
         """Open the live generation of an index with the model that built it.
 
+        :param index: its folder; where not given, that of the settings.
+        :param settings: where not given, the defaults; neither `qa.toml` nor the environment is
+            read (`Settings.load` does).
         :param encoder: where given, used if it is that model, instead of being opened again.
         :param scorer: where given, used instead of being opened again.
 
@@ -80,6 +83,16 @@ class Assistant:
         if store.manifest.model != encoder.name:
             raise IndexIncompatible("model", encoder.name, store.manifest.model)
         return cls(store, encoder, scorer or open_scorer(settings, encoder), settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the files of the index; nothing can be asked afterwards."""
+        self.store.close()
 
     def ask(
         self,
@@ -170,6 +183,18 @@ class Assistant:
             allowed=allowed,
         )
         return hits, self._selector.select(self.store, question, vector, hits)
+
+    def searched(
+        self,
+        question: str,
+        sources: Sequence[str] | None = None,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> int:
+        """Count the sources that a question with these options is asked of; raise as `ask` does."""
+        narrowed = narrow(parse(question), self.store, sources, after, before)
+        uris = narrowed.allowed.uris if narrowed.allowed else None
+        return self.store.manifest.counts["sources"] if uris is None else len(uris)
 
     def nearest(self, text: str, allowed: Allowed | None = None) -> list[Passage]:
         """Return the passages allowed whose words come nearest to a text's, best first."""

@@ -18,7 +18,8 @@ import threading
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -29,6 +30,7 @@ from qa.config import Settings
 from qa.errors import (
     CitationFileError,
     ConfigError,
+    FeedbackError,
     IndexBusy,
     IndexDamaged,
     IndexIncompatible,
@@ -38,11 +40,12 @@ from qa.errors import (
     UnknownGeneration,
     UnknownSource,
 )
-from qa.types import Answer, Citation, Disagreement, Encoder, Order, RankedPassage, Span, Store
+from qa.types import Answer, Citation, Disagreement, Encoder, Order, RankedPassage, Span
 
 if TYPE_CHECKING:
     from qa.app.jobs import Jobs
     from qa.assistant import Assistant, Live
+    from qa.feedback import Feedback
     from qa.ingest import Report
     from qa.stores.local import LocalStore
 
@@ -124,7 +127,15 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument(
         "--sort", choices=get_args(Order), default="relevance", help="order of the passages"
     )
-    ask.add_argument("--json", action="store_true", help="print the reply of the JSON interface")
+    form = ask.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the reply of the JSON interface")
+    form.add_argument(
+        "--format",
+        choices=("text", "json", "markdown", "html"),
+        default="text",
+        help="text, or an evidence pack, in which every quote was checked",
+    )
+    ask.add_argument("--output", type=Path, metavar="FILE", help="write to this file, in UTF-8")
     add("chat", _chat)
     serve = add("serve", _serve)
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
@@ -134,7 +145,10 @@ def _parser() -> argparse.ArgumentParser:
         add(name, run).add_argument("--json", action="store_true", help="print JSON")
     verify = add("verify", _verify)
     verify.add_argument(
-        "file", nargs="?", metavar="ANSWER.json", help="what qa ask --json printed; - for stdin"
+        "file",
+        nargs="?",
+        metavar="ANSWER.json",
+        help="what qa ask --json printed, or an evidence pack; - for stdin",
     )
     verify.add_argument("--json", action="store_true", help="print JSON")
     evaluate = add("eval", _eval)
@@ -145,6 +159,14 @@ def _parser() -> argparse.ArgumentParser:
         "--fit", action="store_true", help="fit the confidence on these questions, and keep the fit"
     )
     evaluate.add_argument("--json", action="store_true", help="print JSON")
+    feedback = add("feedback", _feedback)
+    feedback.add_argument("file", nargs="?", type=Path, help="where it is kept (feedback.jsonl)")
+    feedback.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write the good answers as questions for qa eval",
+    )
     back = add("rollback", _rollback)
     back.add_argument("generation", nargs="?", metavar="ID", help="the one before, if not given")
     add("doctor", _doctor)
@@ -308,10 +330,14 @@ def _ask(arguments: argparse.Namespace, settings: Settings) -> int:
         before=arguments.before,
         sort=arguments.sort,
     )
-    if arguments.json:
-        _print_json(dataclasses.asdict(reply))
-    else:
-        _print_reply(reply, _searched(arguments, assistant.store))
+    with _output(arguments.output):
+        if arguments.json:
+            _print_json(dataclasses.asdict(reply))
+        elif arguments.format != "text":
+            print(_pack(arguments, settings, assistant, reply), end="")
+        else:
+            options = (arguments.source, arguments.after, arguments.before)
+            _print_reply(reply, assistant.searched(arguments.question, *options))
     return DONE if reply.answered else NO
 
 
@@ -358,7 +384,7 @@ def _print_turn(assistant: Assistant, question: str, history: Sequence[str]) -> 
     reply = assistant.ask(question, history=history)
     if reply.interpreted != question:
         print(_wrap(f"Searched for: {reply.interpreted}"))
-    _print_reply(reply, len(list(assistant.store.sources())))
+    _print_reply(reply, assistant.searched(question))
 
 
 def _print_reply(reply: Answer, sources: int) -> None:
@@ -370,15 +396,28 @@ def _print_reply(reply: Answer, sources: int) -> None:
         print(_wrap(notice.text))
 
 
-def _searched(arguments: argparse.Namespace, store: Store) -> int:
-    """Count the sources of which a question was asked."""
-    from qa.narrow import narrow
-    from qa.query import parse
+def _pack(
+    arguments: argparse.Namespace, settings: Settings, assistant: Assistant, reply: Answer
+) -> str:
+    from qa.evidence import FORMATS, asked, collect
 
-    query = parse(arguments.question)
-    narrowed = narrow(query, store, arguments.source, arguments.after, arguments.before)
-    uris = narrowed.allowed.uris if narrowed.allowed else None
-    return len(list(store.sources(uris)))
+    given = asked(reply, arguments.source, arguments.after, arguments.before)
+    write, _, _ = FORMATS[arguments.format]
+    return write(collect(assistant, settings, [given], datetime.now(UTC)))
+
+
+@contextlib.contextmanager
+def _output(file: Path | None) -> Iterator[None]:
+    """Write what is printed to a file, where one is named, once it is whole."""
+    if file is None:
+        yield
+        return
+    from qa.stores.generation import write_file
+
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        yield
+    write_file(file, printed.getvalue().encode())
 
 
 def _safe(text: str) -> str:
@@ -661,6 +700,48 @@ def _print_measures(title: str, result: dict[str, Any]) -> None:
         if name not in ("groups", "reliability") and value is not None:
             shown = f"{value:.4g}" if isinstance(value, float) else str(value)
             print(f"  {name:<38}{shown:>10}")
+
+
+def _feedback(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Count the feedback on answers, show what was bad, make questions of what was good."""
+    from qa.feedback import latest, questions, read
+
+    path: Path = arguments.file or settings.feedback
+    entries, broken = read(path)
+    for line in broken:
+        _say(f"{path}, line {line.number} was skipped: {line.reason}")
+    kept = latest(entries)
+    bad = [entry for entry in kept if entry.verdict == "bad"]
+    print(_counted("answer", [entry.verdict for entry in kept]))
+    if bad:
+        print("To look at:")
+    for entry in bad:
+        _print_feedback(entry)
+    if arguments.output:
+        _write_questions(arguments.output, path, questions(kept))
+    return DONE
+
+
+def _print_feedback(entry: Feedback) -> None:
+    print(f"\n{_wrap(entry.interpreted)}")
+    for cited in entry.citations:
+        print(_wrap(f"answered: “{cited.quote}”", "    "))
+        print(f"    {_safe(cited.uri)}, characters {cited.start}-{cited.end}")
+    if not entry.citations:
+        print("    not answered")
+    if entry.note:
+        print(_wrap(f"note: {entry.note}", "    "))
+
+
+def _write_questions(file: Path, feedback: Path, found: Sequence[dict[str, Any]]) -> None:
+    from qa.stores.generation import write_file
+
+    if file.resolve() == feedback.resolve():
+        raise FeedbackError(file, "would be overwritten; name another file with --output")
+    lines = [json.dumps(question, ensure_ascii=False) + "\n" for question in found]
+    write_file(file, "".join(lines).encode())
+    noun = "question" if len(found) == 1 else "questions"
+    print(f"\nWrote {len(found)} {noun} to {file}; measure: qa eval {file}")
 
 
 def _doctor(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 from qa.errors import ConfigError
 
 DEFAULT_FILE = Path("qa.toml")
+#: Files that stand beside the settings where those name no other place.
+_BESIDE_THE_FILE = ("calibration", "feedback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Settings:
     threshold: float = -1.0  # least confidence of an answer; -1: the fitted one
     generations: int = 3  # of the index that are kept, to return to: `qa rollback`
     calibration: Path = Path("calibration.json")  # your own fit, used when it is there
+    feedback: Path = Path("feedback.jsonl")  # what you said of answers; outlives the index
     max_source_mb: int = 50  # a larger file is skipped with a reason
     reader_seconds: int = 60  # to read one file; one that takes longer is skipped with a reason
     reader_memory_mb: int = 2048  # address space of the process that reads
@@ -53,7 +56,8 @@ class Settings:
             raise ConfigError("--config", str(file), "an existing file")
         chosen = file or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
         if chosen:
-            settings = replace(settings, calibration=chosen.parent / settings.calibration)
+            beside = {name: chosen.parent / getattr(settings, name) for name in _BESIDE_THE_FILE}
+            settings = replace(settings, **beside)
             settings = _merge(settings, _read(chosen), str(chosen), chosen.parent)
         from_environ = {
             key[3:].lower(): value for key, value in environ.items() if key.startswith("QA_")
@@ -61,6 +65,12 @@ class Settings:
         settings = _merge(settings, from_environ, "the environment (QA_*)", Path())
         given = {key: value for key, value in (arguments or {}).items() if value is not None}
         return _check(_merge(settings, given, "the arguments", Path()))
+
+
+def web_folder() -> Path:
+    """Return the folder of templates and static files: in the package, or beside it."""
+    installed = Path(__file__).with_name("web")
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "web"
 
 
 def _read(path: Path) -> dict[str, Any]:

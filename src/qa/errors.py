@@ -10,6 +10,7 @@ QAError
 ├─ QuestionFileError    a file of questions: path, reason
 ├─ CalibrationError     a file with a fit of the confidence: path, reason
 ├─ CitationFileError    a file of citations: name, reason
+├─ FeedbackError        the file of feedback: path, reason
 ├─ ModelMissing         name, reason
 ├─ IndexMissing         path
 ├─ IndexDamaged         path, reason
@@ -101,6 +102,15 @@ class CitationFileError(QAError):
         self.name = name
         self.reason = reason
         super().__init__(f"{name}: {reason}")
+
+
+class FeedbackError(QAError):
+    """A file of feedback that cannot be read or written."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"The feedback file {path.name} {reason}.")
 
 
 class ModelMissing(QAError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -260,6 +261,13 @@ def _breaks(
         return turned
     # A paragraph that fits a passage is not begun in one where it does not fit.
     return filled + following > capacity >= following
+
+
+def section_at(document: Document, offset: int) -> tuple[str, ...]:
+    """Return the headings above an offset, outermost first, as its passage has them."""
+    headings = [mark for mark in document.marks if mark.kind == "heading"]
+    above = bisect_right([mark.start for mark in headings], offset)
+    return _paths(headings, document.title)[above]
 
 
 def _paths(headings: list[Mark], title: str) -> list[tuple[str, ...]]:

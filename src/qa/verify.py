@@ -96,7 +96,7 @@ def verify_sources(
 
 
 def read_citations(name: str, text: str) -> list[Cited]:
-    """Take the citations from the JSON that `qa ask --json` prints, or from a list of them.
+    """Take the citations from what `qa ask --json` prints, an evidence pack, or a list of them.
 
     :param name: of the file, for the message only.
     :raises CitationFileError: naming the first thing that is not as it should be.
@@ -105,10 +105,24 @@ def read_citations(name: str, text: str) -> list[Cited]:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CitationFileError(name, f"not JSON ({error})") from error
+    answers = data.get("answers") if isinstance(data, dict) else None
+    if not isinstance(answers, list):
+        return _citations(name, "", data)
+    return [
+        cited
+        for place, answer in enumerate(answers)
+        for cited in _citations(name, f"answers[{place}].", answer)
+    ]
+
+
+def _citations(name: str, prefix: str, data: Any) -> list[Cited]:
     entries = data.get("citations") if isinstance(data, dict) else data
     if not isinstance(entries, list):
-        raise CitationFileError(name, "expected what qa ask --json prints, or a list of citations")
-    return [_cited(name, f"citations[{place}]", entry) for place, entry in enumerate(entries)]
+        expected = "expected what qa ask --json prints, an evidence pack, or a list of citations"
+        raise CitationFileError(name, f"{prefix and f'{prefix[:-1]}: '}{expected}")
+    return [
+        _cited(name, f"{prefix}citations[{place}]", entry) for place, entry in enumerate(entries)
+    ]
 
 
 def _cited(name: str, place: str, entry: Any) -> Cited:

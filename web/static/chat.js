@@ -2,6 +2,8 @@
 
 import { differences } from "./disagreement.js";
 import { make, marked, plural, sourceLink } from "./dom.js";
+import { exportControl } from "./export.js";
+import { feedbackControl } from "./feedback.js";
 import { asked as filtered, chips, notices, nothingLeft } from "./filters.js";
 import { addTurn, dropTurn, forgetTurns, searchedFor, turnsBefore } from "./followup.js";
 
@@ -160,7 +162,11 @@ function show(item, reply) {
   const searched = searchedFor(reply, () => ask(reply.question, { typed: true }));
   if (searched) content.prepend(searched);
   content.prepend(...chips(reply, ask));
-  content.append(...notices(reply));
+  content.append(
+    ...notices(reply),
+    make("div", { class: "tools" }, feedbackControl(reply), exportControl("Export this answer", () => [reply])),
+  );
+  item.reply = reply;
   item.lastElementChild.replaceWith(content);
 }
 
@@ -238,7 +244,7 @@ box.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "/" && document.activeElement !== box && !event.ctrlKey && !event.metaKey) {
+  if (event.key === "/" && !document.activeElement.matches("textarea") && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
     box.focus();
   }
@@ -252,6 +258,10 @@ clear.addEventListener("click", () => {
   clear.hidden = true;
   box.focus();
 });
+
+document
+  .getElementById("thread-tools")
+  .append(exportControl("Export the thread", () => [...thread.children].flatMap((item) => item.reply ?? [])));
 
 for (const reply of stored()) {
   addTurn(reply.question, reply.typed);

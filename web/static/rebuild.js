@@ -1,6 +1,6 @@
 // The Rebuild button: start a job, show its progress, then its report in words.
 
-import { make, plural } from "./dom.js";
+import { fetched, make, plural, post } from "./dom.js";
 
 const JOBS = "/api/v1/index/jobs";
 const button = document.getElementById("rebuild");
@@ -18,17 +18,9 @@ const PHASES = {
   embed: "Embedding new passages",
 };
 
-/** Return the reply to a request; throw an Error with a message for people. */
-async function request(path, options = {}) {
-  let response;
-  try {
-    response = await fetch(path, { cache: "no-store", ...options });
-  } catch {
-    throw new Error("The server does not answer. Is `qa serve` still running?");
-  }
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(body.detail ?? `The server replied ${response.status}.`);
-  return body;
+/** Return the job, or the jobs, that a request replies with; throw as `fetched` does. */
+async function request(path, options) {
+  return (await fetched(path, options)).json();
 }
 
 function duration(seconds) {
@@ -156,13 +148,7 @@ button.addEventListener("click", async () => {
   button.disabled = true;
   result.replaceChildren();
   try {
-    follow(
-      await request("/api/v1/index", {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: "{}",
-      }),
-    );
+    follow(await (await post("/api/v1/index", {})).json());
     cancel.focus();
   } catch (error) {
     showError(error);

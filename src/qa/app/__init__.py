@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import metadata
-from pathlib import Path
 
 from flask import Flask, Response, jsonify
 from flask_openapi3.models.info import Info
@@ -11,10 +10,13 @@ from flask_openapi3.openapi import OpenAPI
 
 from qa.app import problems, security
 from qa.app.api import api, operation
+from qa.app.evidence import evidence
+from qa.app.feedback import feedback
 from qa.app.jobs import Jobs
 from qa.app.pages import pages
 from qa.app.rebuild import rebuild
 from qa.assistant import Live
+from qa.config import web_folder
 
 #: A question with all its options fits many times over.
 _LARGEST_BODY = 256 * 1024
@@ -43,6 +45,8 @@ def create_app(live: Live, jobs: Jobs | None = None) -> Flask:
     security.install(app)
     app.register_api(api)
     app.register_api(rebuild)
+    app.register_api(evidence)
+    app.register_api(feedback)
     app.register_api(operation)
     app.register_blueprint(pages)
 
@@ -51,9 +55,3 @@ def create_app(live: Live, jobs: Jobs | None = None) -> Flask:
         return jsonify(app.api_doc)
 
     return app
-
-
-def web_folder() -> Path:
-    """Return the folder of templates and static files: in the package, or beside it."""
-    installed = Path(__file__).parents[1] / "web"
-    return installed if installed.is_dir() else Path(__file__).parents[3] / "web"

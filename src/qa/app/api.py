@@ -19,7 +19,10 @@ from qa.types import Answer, Document, Order, SkippedSource, SourceInfo
 from qa.verify import CheckedCitation, Cited, verify
 
 MOST_CITATIONS = 100
-_DAY = r"^\d{4}-\d{2}-\d{2}$"
+DAY = r"^\d{4}-\d{2}-\d{2}$"
+GENERATION = r"^[\w-]{1,100}$"
+#: A follow-up question is longer when it stands alone.
+LONGEST_INTERPRETED = 2 * LONGEST_QUESTION
 
 
 class Request(BaseModel):
@@ -40,8 +43,8 @@ class AnswerRequest(Request):
     question: str = Field(min_length=1, max_length=LONGEST_QUESTION)
     limit: int = Field(5, ge=1, le=MOST_PASSAGES, description="passages to return")
     sources: list[str] | None = Field(None, min_length=1, description="uris: only these")
-    after: str | None = Field(None, pattern=_DAY, description="only sources of that day or later")
-    before: str | None = Field(None, pattern=_DAY, description="only those of that day or earlier")
+    after: str | None = Field(None, pattern=DAY, description="only sources of that day or later")
+    before: str | None = Field(None, pattern=DAY, description="only those of that day or earlier")
     sort: Order = Field("relevance", description="order of the passages: best or newest first")
     history: list[Turn] = Field(
         [],
@@ -139,7 +142,7 @@ _VERIFY_RESPONSES: ResponseDict = {
     "503": problem_response("No usable index, or no corpus; the detail names what to do."),
 }
 
-_questions = Tag(name="questions", description="Ask, and get quoted answers.")
+QUESTIONS = Tag(name="questions", description="Ask, and get quoted answers.")
 INDEX = Tag(name="index", description="What the answers are taken from.")
 _operation = Tag(name="operation", description="For whoever runs the server.")
 
@@ -160,7 +163,7 @@ def live() -> Live:
     return found
 
 
-@api.post("/answer", tags=[_questions], responses=_ASK_RESPONSES)
+@api.post("/answer", tags=[QUESTIONS], responses=_ASK_RESPONSES)
 def answer(body: AnswerRequest) -> Response:
     """Answer a question with sentences quoted from the sources, or refuse."""
     try:
@@ -222,7 +225,7 @@ def status() -> Response:
     )
 
 
-@api.post("/verify", tags=[_questions], responses=_VERIFY_RESPONSES)
+@api.post("/verify", tags=[QUESTIONS], responses=_VERIFY_RESPONSES)
 def verify_citations(body: VerifyRequest) -> Response:
     """Say of each citation whether it is valid, moved, changed or missing in the files now."""
     generation = live().assistant().store.generation

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from werkzeug.exceptions import HTTPException
 
 from qa.errors import (
+    FeedbackError,
     IndexBusy,
     IndexDamaged,
     IndexIncompatible,
@@ -34,6 +35,7 @@ STATUS: dict[type[QAError], tuple[HTTPStatus, str]] = {
     IndexIncompatible: (HTTPStatus.SERVICE_UNAVAILABLE, "incompatible-index"),
     IndexBusy: (HTTPStatus.CONFLICT, "index-busy"),
     ModelMissing: (HTTPStatus.SERVICE_UNAVAILABLE, "no-model"),
+    FeedbackError: (HTTPStatus.SERVICE_UNAVAILABLE, "feedback-not-kept"),
     QAError: (HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error"),
 }
 #: What is said where the message of an error would tell where things lie on this machine.

@@ -256,7 +256,7 @@ def lock(index: Path) -> Iterator[None]:
     """
     index.mkdir(parents=True, exist_ok=True)
     with (index / "LOCK").open("a+", encoding="utf-8") as file:
-        if not _seize(file):
+        if not seize(file):
             raise IndexBusy(index, *_owner(file))
         file.seek(0)
         file.truncate()
@@ -266,7 +266,8 @@ def lock(index: Path) -> Iterator[None]:
         yield
 
 
-def _seize(file: IO[str]) -> bool:
+def seize(file: IO[Any]) -> bool:
+    """Lock an open file for this process until it is closed; False if another one holds it."""
     try:
         if sys.platform == "win32":
             import msvcrt

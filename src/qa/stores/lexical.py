@@ -66,6 +66,10 @@ class LexicalIndex:
         self._schema = index.schema
         self.rows: int = self._searcher.num_docs
 
+    def close(self) -> None:
+        """Release the files; nothing can be searched afterwards."""
+        self._searcher = self._schema = None
+
     def search(self, question: str, limit: int, allowed: Allowed | None) -> list[Scored]:
         """Return the rows with the highest BM25 for the question's topic words, best first.
 

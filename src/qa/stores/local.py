@@ -83,6 +83,7 @@ class LocalStore:
     def close(self) -> None:
         """Release the files."""
         self._records.close()
+        self._lexical.close()
 
     def dense(self, vector: Vectors, limit: int, allowed: Allowed | None) -> list[Scored]:
         """Return the rows nearest to a unit vector of shape (dimension,), best first."""
