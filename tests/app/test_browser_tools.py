@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
-from test_browser import ARGUMENTS, SANCTIONS, WORLD_CUP, ask, chromium, fits, keep
+from test_browser import ARGUMENTS, SANCTIONS, WORLD_CUP, ask, fits, keep
 
 from qa.config import Settings
 from qa.verify import read_citations
 
 pytestmark = pytest.mark.browser
-__all__ = ["chromium"]  # a fixture
 QUOTE = "The US Treasury estimated over $330 billion in targeted sanctions by mid-2024"
 
 
