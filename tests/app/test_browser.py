@@ -148,7 +148,7 @@ def test_everything_works_by_keyboard(page: Page) -> None:
     number = page.locator(".quote .number")
     expect(number).to_be_visible()
     expect(page.get_by_label("Your question")).to_be_focused()
-    for _ in range(6):
+    for _ in range(15):
         if number.evaluate("element => element === document.activeElement"):
             break
         page.keyboard.press("Shift+Tab")
