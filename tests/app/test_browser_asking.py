@@ -18,6 +18,7 @@ from qa.app import create_app
 from qa.assistant import Live
 from qa.config import Settings
 from qa.ingest import build
+from qa.scorer import NONE
 
 pytestmark = pytest.mark.browser
 
@@ -34,7 +35,7 @@ MINES = {
 def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server over a small corpus that answers whatever its confidence."""
     root = tmp_path_factory.mktemp("asking")
-    settings = Settings(corpus=root / "corpus", index=root / "index")
+    settings = Settings(corpus=root / "corpus", index=root / "index", selector=NONE)
     fill(settings.corpus, CORPUS)
     for uri, (day, told) in MINES.items():
         fill(settings.corpus, {uri: f"---\ntitle: Mines\ndate: {day}\n---\n{' '.join(told)}\n"})

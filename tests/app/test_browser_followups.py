@@ -145,7 +145,7 @@ def test_a_question_that_failed_is_not_part_of_the_thread(
 def test_the_last_twenty_questions_are_sent(page: Page, sent: list[dict[str, Any]]) -> None:
     questions = [f"Where does river {number} rise?" for number in range(22)]
     reply = {"question": "", "interpreted": "", "answered": False, "confidence": 0.0}
-    reply |= {"answer": [], "citations": [], "passages": [], "disagreements": []}
+    reply |= {"answer": [], "citations": [], "passages": [], "disagreements": [], "notices": []}
     page.route("**/api/v1/answer", lambda route: route.fulfill(json=reply))
     for question in questions:
         ask(page, question)
