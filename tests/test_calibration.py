@@ -33,15 +33,15 @@ def test_confidence_is_a_logistic_function_of_the_features(
     assert found == pytest.approx(confidence, abs=1e-12)
 
 
-def test_a_fit_ships_for_similarity() -> None:
-    found = open_calibration("none", NOWHERE)
+@pytest.mark.parametrize("kind", ["none", "selector"])
+def test_a_fit_ships_for_similarity_and_for_the_selector(kind: str) -> None:
+    found = open_calibration(kind, NOWHERE)
     assert set(found.coefficients) == set(FEATURES)
     assert 0 < found.threshold < 1
 
 
-@pytest.mark.parametrize("kind", ["selector", "cross-encoder"])
-def test_of_a_model_the_scores_are_not_used_until_they_are_fitted(kind: str) -> None:
-    found = open_calibration(kind, NOWHERE)
+def test_of_any_other_model_the_scores_are_not_used_until_they_are_fitted() -> None:
+    found = open_calibration("cross-encoder", NOWHERE)
     assert {"evidence", "gap"}.isdisjoint(found.coefficients)
     assert 0 < found.threshold < 1
 

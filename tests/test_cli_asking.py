@@ -9,6 +9,7 @@ from fakes import FakeEncoder, fill
 from qa import cli
 from qa.config import Settings
 from qa.ingest import build
+from qa.scorer import NONE
 
 NEWER = "The answer is from sources of 2025-02-01; newer sources also match: b.md (2025-03-01)."
 
@@ -27,6 +28,8 @@ def asked(
     build(settings, FakeEncoder())
     monkeypatch.setattr("qa.assistant.open_encoder", lambda settings: FakeEncoder())
     monkeypatch.setenv("QA_THRESHOLD", "0")
+
+    monkeypatch.setenv("QA_SELECTOR", NONE)  # the encoder is the fake one
 
     def ask(*arguments: str) -> tuple[int, str, str]:
         code = cli.main(["ask", *arguments, "--index", str(settings.index)])

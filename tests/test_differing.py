@@ -176,7 +176,7 @@ def shipped(
     return Assistant.open(settings=settings, encoder=encoder)
 
 
-@pytest.mark.parametrize(("name", "least", "most"), [("corpus", 0.8, 2), ("further", 0.8, 2)])
+@pytest.mark.parametrize(("name", "least", "most"), [("corpus", 0.6, 5), ("further", 0.8, 2)])
 def test_notices_on_the_shipped_sources(
     shipped: Assistant, name: str, least: float, most: int
 ) -> None:
