@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,9 @@ from qa.types import SkippedSource
 FORMAT = 3
 MANIFEST = "manifest.json"
 _POINTER = "CURRENT"
+#: Seconds in which a lock may come free: a child that a killed builder was about to start holds it
+#: until it has started.
+_PATIENCE = 1.0
 _TIME = "%Y%m%dT%H%M%S%f"
 _NAME = re.compile(r"[\w-]{1,100}")
 
@@ -256,8 +260,11 @@ def lock(index: Path) -> Iterator[None]:
     """
     index.mkdir(parents=True, exist_ok=True)
     with (index / "LOCK").open("a+", encoding="utf-8") as file:
-        if not seize(file):
-            raise IndexBusy(index, *_owner(file))
+        deadline = time.monotonic() + _PATIENCE
+        while not seize(file):
+            if time.monotonic() > deadline:
+                raise IndexBusy(index, *_owner(file))
+            time.sleep(_PATIENCE / 20)
         file.seek(0)
         file.truncate()
         owner = {"pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
