@@ -495,6 +495,7 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
     from qa.assistant import Live
 
     jobs = Jobs(settings)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # to wait a moment is no trouble
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         jobs.stop()  # so that no stream of progress holds a thread
