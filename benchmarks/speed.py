@@ -3,7 +3,9 @@
 Every figure is the median over the same questions, taken in turn, so that a machine that slows
 down slows all of them. The ratios are what to compare; milliseconds belong to the machine.
 
-    python -m benchmarks.speed [--corpus DIR] [--json FILE]
+    python -m benchmarks.speed [--corpus DIR] [--dry]
+
+Writes benchmarks/speed.json and the README's table.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ import argparse
 import http.client
 import json
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -20,17 +21,27 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import described
+from benchmarks.peers.work import generated
+from benchmarks.report import record, replace_table, shown
 from qa.assistant import Assistant
 from qa.config import Settings
 from qa.encoder import open_encoder
-from qa.ingest import build
+from qa.ingest import build, encoded_text
+from qa.readers import read
 from qa.retrieve import retrieve
+from qa.splitter import split
 
+ROOT = Path(__file__).parents[1]
 ROUNDS = 15
 COLD_STARTS = 5
+CLIENTS = (1, 4, 16)
+CLIENT_ROUNDS, REQUESTS = 3, 96
+TOWNS, INDEX_ROUNDS = 400, 3
 SOURCES = 2000
 REBUILDS = 5
 QUESTIONS = [
@@ -51,23 +62,26 @@ def main() -> None:
     """Build an index of a corpus, time every step, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", type=Path, default=Path("corpus"))
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--dry", action="store_true", help="print, write nothing")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(corpus=arguments.corpus, index=Path(folder, "index"))
         report = build(settings, open_encoder(settings))
         figures = {
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-            "Python": platform.python_version(),
+            **described(),
             "passages": report.passages["total"],
             **warm(settings),
+            **clients(settings),
             **cold(settings),
+            **indexing(Path(folder, "towns")),
             **rebuild(Path(folder, "many")),
         }
     for name, value in figures.items():
-        print(f"{name:<44}{value:>12.2f}" if isinstance(value, float) else f"{name:<44}{value}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        print(f"{name:<60}{shown(value)}")
+    if not arguments.dry:
+        record(ROOT / "benchmarks" / "speed.json", figures)
+        lines = [["figure", ""], *([name, shown(value)] for name, value in figures.items())]
+        replace_table(ROOT / "README.md", "speed", lines)
 
 
 def warm(settings: Settings) -> dict[str, float]:
@@ -91,19 +105,12 @@ def warm(settings: Settings) -> dict[str, float]:
 
     server, connection = serve(settings)
 
-    def post(question: str) -> None:
-        body = json.dumps({"question": question})
-        connection.request("POST", "/api/v1/answer", body, {"Content-Type": "application/json"})
-        reply = connection.getresponse()
-        reply.read()
-        assert reply.status == 200, reply.status
-
     steps: dict[str, Callable[[str], Any]] = {
         "bare encoder call": lambda question: encoder.encode([question]),
         "retrieval": search,
         "answer": assistant.ask,
         "open, and answer without a sentence seen before": ask_first,
-        "POST /api/v1/answer": post,
+        "POST /api/v1/answer": lambda question: post(connection, question),
     }
     taken: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(ROUNDS + 1):
@@ -128,12 +135,99 @@ def warm(settings: Settings) -> dict[str, float]:
 def serve(settings: Settings) -> tuple[subprocess.Popen[str], http.client.HTTPConnection]:
     """Start `qa serve` and connect to it."""
     command = [sys.executable, "-m", "qa", "serve", "--port", "0", "--index", str(settings.index)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environ = {**os.environ, "QA_RATE_PER_MINUTE": "0"}
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8", env=environ)
     assert server.stdout
     line = server.stdout.readline()
     found = re.search(r":(\d+)", line.partition("//")[2])
     assert found, line
     return server, http.client.HTTPConnection("127.0.0.1", int(found[1]))
+
+
+def clients(settings: Settings) -> dict[str, float]:
+    """Let 1, 4 and 16 clients ask at once, in turns; each waits for its reply before it goes on."""
+    server, connection = serve(settings)
+    port = connection.port
+    runs: dict[int, list[tuple[float, float, float]]] = {count: [] for count in CLIENTS}
+    ask_together(port, max(CLIENTS), len(QUESTIONS) * 4)
+    for _ in range(CLIENT_ROUNDS):
+        for count, taken in runs.items():
+            taken.append(ask_together(port, count, REQUESTS))
+    server.terminate()
+    server.wait()
+    found = {}
+    for count, taken in runs.items():
+        rate, middle, worst = (statistics.median(values) for values in zip(*taken, strict=True))
+        name = f"{count} client{'s' if count > 1 else ''}"
+        found |= {
+            f"{name}, answers/s": rate,
+            f"{name}, p50 ms": middle,
+            f"{name}, p95 ms": worst,
+        }
+    one, four = "1 client", "4 clients"
+    return {
+        **found,
+        "4 clients / 1 client, answers/s": found[f"{four}, answers/s"] / found[f"{one}, answers/s"],
+        "4 clients / 1 client, p95": found[f"{four}, p95 ms"] / found[f"{one}, p95 ms"],
+    }
+
+
+def ask_together(port: int, count: int, requests: int) -> tuple[float, float, float]:
+    """Return answers a second, and the median and 95th percentile of their time in ms."""
+
+    def client(number: int) -> list[float]:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        taken = []
+        for turn in range(requests // count):
+            question = QUESTIONS[(number + turn) % len(QUESTIONS)]
+            began = time.perf_counter()
+            post(connection, question)
+            taken.append((time.perf_counter() - began) * 1000)
+        connection.close()
+        return taken
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(count) as threads:
+        taken = [value for values in threads.map(client, range(count)) for value in values]
+    seconds = time.perf_counter() - began
+    return len(taken) / seconds, statistics.median(taken), statistics.quantiles(taken, n=20)[-1]
+
+
+def post(connection: http.client.HTTPConnection, question: str) -> None:
+    """Ask a question over HTTP."""
+    body = json.dumps({"question": question})
+    connection.request("POST", "/api/v1/answer", body, {"Content-Type": "application/json"})
+    reply = connection.getresponse()
+    reply.read()
+    assert reply.status == 200, reply.status
+
+
+def indexing(folder: Path) -> dict[str, float]:
+    """Compare building an index with encoding the same passages and nothing else, in turns."""
+    settings = Settings(corpus=folder / "corpus", index=folder / "index")
+    settings.corpus.mkdir(parents=True)
+    encoder = open_encoder(settings)
+    window = encoder.max_tokens - 2
+    texts = []
+    for uri, text in generated(TOWNS).documents.items():
+        (settings.corpus / uri).write_text(text, encoding="utf-8")
+        for passage in split(read(uri, text.encode()), window, encoder.count):
+            texts.append(encoded_text(passage, window, encoder))
+    bare, built = [], []
+    encoder.encode(texts[:64])
+    for _ in range(INDEX_ROUNDS):
+        began = time.perf_counter()
+        encoder.encode(texts)
+        bare.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        report = build(settings, encoder, full=True)
+        built.append(time.perf_counter() - began)
+        assert report.passages["embedded"] == len(set(texts)), report.passages
+    return {
+        "indexing, passages/s": len(texts) / statistics.median(built),
+        "bare encoder, passages/s": len(texts) / statistics.median(bare),
+        "indexing / bare encoder": statistics.median(bare) / statistics.median(built),
+    }
 
 
 def cold(settings: Settings) -> dict[str, float]:
@@ -187,7 +281,7 @@ def write_source(corpus: Path, number: int, state: str) -> None:
 def timed_index(command: list[str]) -> tuple[float, int]:
     """Run `qa index`; return its seconds, and how many passages it embedded."""
     began = time.perf_counter()
-    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8")
     return time.perf_counter() - began, json.loads(found.stdout)["passages"]["embedded"]
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import hypothesis
 import pytest
 
+import postgres
 from fakes import ARTICLE, CORPUS, FakeEncoder, fill
 from qa.config import Settings
 from qa.encoder import OpenVINOEncoder, open_encoder
@@ -43,7 +45,8 @@ def fake() -> FakeEncoder:
 
 
 @pytest.fixture(scope="session")
-def _small(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of the small corpus, indexed with the fake encoder; not to be changed."""
     root = tmp_path_factory.mktemp("small")
     found = Settings(corpus=root / "corpus", index=root / "index")
     fill(found.corpus, CORPUS)
@@ -52,10 +55,10 @@ def _small(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture
-def indexed(settings: Settings, _small: Settings) -> Settings:
+def indexed(settings: Settings, small: Settings) -> Settings:
     """Settings of the small corpus, indexed with the fake encoder."""
-    shutil.copytree(_small.corpus, settings.corpus, dirs_exist_ok=True)
-    shutil.copytree(_small.index, settings.index)
+    shutil.copytree(small.corpus, settings.corpus, dirs_exist_ok=True)
+    shutil.copytree(small.index, settings.index)
     return settings
 
 
@@ -87,6 +90,27 @@ def article_index(
     shutil.copytree(exported, found.index)
     build(found, encoder)
     return found
+
+
+@pytest.fixture(scope="session")
+def shipped(
+    exported: Path, encoder: OpenVINOEncoder, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    """Settings of the sources that come with the program, indexed with the real model."""
+    found = Settings(
+        corpus=Path(__file__).parents[1] / "corpus",
+        index=tmp_path_factory.mktemp("shipped") / "index",
+    )
+    shutil.copytree(exported, found.index)
+    build(found, encoder)
+    return found
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[postgres.Servers]:
+    """Real PostgreSQL servers, one of each kind."""
+    with postgres.servers() as lent:
+        yield lent
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def chosen(candidates: Sequence[Candidate]) -> list[list[str]]:
     return [[found.sentence.plain for found in group] for group in choose(candidates)]
 
 
-def test_sentences_stand_in_reading_order() -> None:
+def test_the_best_sentence_comes_first() -> None:
     text = "One. Two. Three. Four."
     one = passage(text, "a")
     other = passage("Five.", "b")
@@ -65,7 +65,7 @@ def test_sentences_stand_in_reading_order() -> None:
             candidate("One.", 0.98, found_in=one),
             candidate("Two.", 0.97, found_in=one),
         ]
-    ) == [["One."], ["Three."], ["Five."]]
+    ) == [["Three."], ["Five."], ["One."]]
 
 
 @pytest.mark.parametrize(
@@ -217,12 +217,17 @@ def test_passages_are_ranked_by_their_best_sentence_then_the_rest() -> None:
     hits = [hit(1, 0.9), hit(2, 0.8), hit(3, 0.7), hit(4, 0.7)]
     sentence = Sentence(2, 13, "Gold melts.")
     candidates = [
-        Candidate(hits[1], sentence, 1.5, 0, 0),
-        Candidate(hits[0], sentence, 1.25, 0, 0),
+        Candidate(hits[1], sentence, 1.5, 0.75, 0.5),
+        Candidate(hits[0], sentence, 1.25, -2.0, 1.0),
         Candidate(hits[1], sentence, 0.5, 0, 0),
     ]
     undated = dict.fromkeys(hit.passage.uri for hit in hits)
     ranked = rank(hits, candidates, "Does gold melt?", 3, undated)
+    assert [(found.evidence, found.coverage) for found in ranked] == [
+        (0.75, 0.5),
+        (-2.0, 1.0),
+        (None, None),  # its sentences were not scored
+    ]
     assert [(found.uri, found.score) for found in ranked] == [("2", 1.5), ("1", 1.25), ("3", 0.95)]
     assert ranked[0].highlights == ((2, 6), (7, 12))
     assert ranked[0].ranks == {"dense": 2, "lexical": None}

@@ -179,6 +179,8 @@ def test_status_and_sources(article_index: Settings, capsys: pytest.CaptureFixtu
     out = capsys.readouterr().out
     assert (article_index.index / "CURRENT").read_text().strip() in out
     assert "Sources     1\n" in out
+    size = len(ARTICLE.read_bytes().decode())
+    assert out.endswith(f"Largest, in characters\n  {ARTICLE.name}  {'#' * 30} {size}\n")
     assert run(article_index, "status", "--json") == 0
     status: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert status["counts"]["sources"] == 1
@@ -415,7 +417,6 @@ def process(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", PROBE.replace("{code}", code), *arguments],
         capture_output=True,
-        text=True,
         encoding="utf-8",
         check=False,
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},

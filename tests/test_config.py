@@ -115,3 +115,15 @@ def test_a_file_that_is_not_toml_is_named(content: bytes, tmp_path: Path) -> Non
     with pytest.raises(ConfigError) as caught:
         Settings.load({}, file)
     assert caught.value.key == str(file)
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "::1", "2001:db8::1"])
+def test_a_proxy_is_an_address(proxy: str) -> None:
+    assert Settings.load({"QA_PROXY": proxy}).proxy == proxy
+
+
+@pytest.mark.parametrize("proxy", ["*", "localhost", "127.0.0.0/8", "2001:DB8::1", "0::1", "[::1]"])
+def test_no_proxy_is_believed_that_cannot_be_told_apart(proxy: str) -> None:
+    """`*` would believe everybody, and another spelling nobody."""
+    with pytest.raises(ConfigError, match="the IP address from which the proxy connects"):
+        Settings.load({"QA_PROXY": proxy})

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 
 from qa.disagreement import Finding, Statement, find
-from qa.types import Document, Passage, Sentence
+from qa.types import Document, Passage, Sentence, Store
 
 
 class Shelf:
@@ -35,8 +36,17 @@ def findings(question: str, quoted: str, *others: Passage) -> list[Finding]:
     """Look for what differs from an answer that quotes one sentence."""
     source = passage("quoted", quoted, "The quoted source")
     answer = [Statement(source, source.sentences[0])]
-    store = Shelf({found.uri: found.text for found in (source, *others)})
-    return find(store, question, answer, answer, [source, *others], lambda text: [])  # type: ignore[arg-type]
+    return found_in([source, *others], question, answer, answer)
+
+
+def found_in(
+    passages: Sequence[Passage],
+    question: str,
+    answer: Sequence[Statement],
+    foremost: Sequence[Statement],
+) -> list[Finding]:
+    store = cast(Store, Shelf({found.uri: found.text for found in passages}))
+    return find(store, question, answer, foremost, passages, lambda text: [])
 
 
 def marked(found: Finding) -> list[list[str]]:
@@ -240,6 +250,14 @@ def test_a_dispute_of_something_that_was_not_asked_is_left_out() -> None:
     assert len(findings("What is the toll?", quoted, passage("other", dispute))) == 1
 
 
+def test_a_single_word_of_the_question_does_not_make_a_claim_what_was_asked() -> None:
+    quoted = "The old bridge is safe for all traffic."
+    dispute = 'The report "The quoted source" says the bridge carries traffic, but lorries turn.'
+    assert findings("Is the bridge safe?", quoted, passage("other", dispute)) == []
+    for question in ("Is the bridge for traffic?", "What of the bridge?"):  # all of the question
+        assert len(findings(question, quoted, passage("other", dispute))) == 1
+
+
 def test_a_section_on_what_differs_answers_the_report_of_a_claim() -> None:
     quoted = "The old bridge is safe for all traffic."
     report = 'The report "The quoted source" calls the bridge safe.'
@@ -249,12 +267,12 @@ def test_a_section_on_what_differs_answers_the_report_of_a_claim() -> None:
     plain = passage("other", text, section=("The bridge",))
     question = "Is the bridge safe?"
     assert findings(question, quoted, plain) == []
-    assert findings(question, quoted, listed) == []  # what is held against it is not in the answer
-    answer = [Statement(listed, listed.sentences[1])]
+    assert findings(question, quoted, listed) == []  # what is held against it did not come near
+    held = Statement(listed, listed.sentences[1])
     claimed = passage("quoted", quoted, "The quoted source")
-    store = Shelf({"other": text, "quoted": quoted})
-    (found,) = find(store, question, answer, answer, [listed, claimed], lambda text: [])  # type: ignore[arg-type]
-    assert marked(found) == [[against[:-1]], ["bridge is safe"]]
+    for answer in ([held], [Statement(claimed, claimed.sentences[0])]):  # quoted, or nearly so
+        (found,) = found_in([listed, claimed], question, answer, [held])
+        assert marked(found) == [[against[:-1]], ["bridge is safe"]]
 
 
 def test_one_source_denies_what_another_says() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qa.config import Settings
-from qa.doctor import EXPORT_PACKAGES, PACKAGES, Check, checks
+from qa.doctor import WEB_FILES, Check, checks, packages
 from qa.stores import generation
 
 
@@ -17,8 +17,12 @@ def by_name(settings: Settings) -> dict[str, Check]:
 
 def test_everything_is_sound(article_index: Settings) -> None:
     found = by_name(article_index)
-    names = ["python", *PACKAGES, *EXPORT_PACKAGES, "model", "selector", "corpus", "index"]
-    assert list(found) == names
+    names = [name for name, _ in packages()]
+    assert {"faiss-cpu", "flask", "openvino", "tantivy", "torch", "waitress"} <= {*names}
+    files = [*(f"web/{name}" for name in WEB_FILES), "calibration.json"]
+    optional = ["fit (optional)", "token (optional)"]
+    rest = ["model", "selector", "corpus", "index"]
+    assert list(found) == ["python", *names, *files, *optional, *rest]
     assert [check.name for check in found.values() if not check.sound] == []
     assert found["openvino"].finding == metadata.version("openvino")
     assert found["model"].finding == "all-MiniLM-L6-v2, exported"
@@ -48,15 +52,21 @@ def test_what_is_missing_is_named(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("qa.doctor.PACKAGES", ("no-such-package",))
+    needed = ["no-such-package>=1", 'no-such-reader>=2; extra == "documents"']
+    monkeypatch.setattr("qa.doctor.metadata.requires", lambda name: needed)
+    monkeypatch.setattr("qa.doctor.web_folder", lambda: tmp_path)
     found = by_name(replace(settings, corpus=tmp_path / "gone", model="no-such/model"))
     assert [check.name for check in found.values() if not check.sound] == [
         "no-such-package",
+        *(f"web/{name}" for name in WEB_FILES),
         "model",
         "corpus",
         "index",
     ]
     assert found["no-such-package"].finding == "not installed: pip install no-such-package"
+    assert found["no-such-reader"].finding == (
+        "not installed; its formats need pip install '.[documents]'"
+    )
     assert "'no-such/model' cannot be used" in found["model"].finding
     assert found["corpus"].finding == f"{tmp_path / 'gone'} is no folder; name it with --corpus"
 

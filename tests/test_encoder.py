@@ -16,6 +16,7 @@ import pytest
 from fakes import ARTICLE
 from qa.config import Settings
 from qa.encoder import (
+    COMPILED,
     OpenVINOEncoder,
     TorchEncoder,
     export,
@@ -63,6 +64,14 @@ def test_backends_agree(encoder: OpenVINOEncoder, torch_encoder: TorchEncoder) -
     assert encoder.count(texts) == torch_encoder.count(texts)
     assert encoder.name == torch_encoder.name
     assert encoder.max_tokens == torch_encoder.max_tokens
+
+
+def test_a_gpu_is_used_where_there_is_one(torch_encoder: TorchEncoder) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("torch sees no GPU here")
+    assert torch_encoder._model.device.type == "cuda"  # test_backends_agree compares its vectors
 
 
 @pytest.mark.parametrize("backend", ["openvino", "torch"])
@@ -126,7 +135,7 @@ def test_an_export_is_used_again(exported: Path, encoder: OpenVINOEncoder) -> No
     before = (folder / "model.json").stat().st_mtime_ns
     assert open_encoder(settings).name == encoder.name
     assert (folder / "model.json").stat().st_mtime_ns == before
-    assert [path.name for path in (exported / "models").iterdir()] == [folder.name]
+    assert {path.name for path in (exported / "models").iterdir()} - {COMPILED} == {folder.name}
 
 
 def test_an_export_belongs_to_one_model(tmp_path: Path) -> None:
@@ -211,7 +220,7 @@ def loaded(code: str, *arguments: str) -> dict[str, Any]:
     result = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )

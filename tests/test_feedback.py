@@ -75,6 +75,16 @@ def test_it_is_never_a_source(settings: Settings, tmp_path: Path, name: str) -> 
     assert list(settings.corpus.iterdir()) == []
 
 
+def test_it_does_not_fill_the_disk(kept: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(kept, ENTRY)
+    before = kept.feedback.read_bytes()
+    monkeypatch.setattr(qa.feedback, "LARGEST", 2 * len(before))
+    append(kept, ENTRY)
+    with pytest.raises(FeedbackError, match="move it away, and a new one is begun"):
+        append(kept, ENTRY)
+    assert kept.feedback.read_bytes() == 2 * before
+
+
 def test_a_line_that_was_cut_off_harms_no_other(kept: Settings) -> None:
     append(kept, ENTRY)
     with kept.feedback.open("ab") as file:

@@ -381,7 +381,7 @@ def test_any_document_keeps_every_promise_or_is_refused_with_a_reason(
 ) -> None:
     data, suffix = document
     encoder = FakeEncoder(dimension=8)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         settings = Settings(
             corpus=Path(folder, "corpus"),
             index=Path(folder, "index"),
@@ -488,7 +488,7 @@ def test_people_see_no_markup(
         for at in range(0, len(pieces), width):
             seen += ["and", *" ".join(SEEN[piece] for piece in pieces[at : at + width]).split()]
     source += ["[^1]: A note.", "", "[r]: http://x.y"]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         settings = Settings(corpus=Path(folder, "corpus"), index=Path(folder, "index"))
         fill(settings.corpus, {"a.md": end.join(source)})
         build(settings, FakeEncoder(dimension=8))

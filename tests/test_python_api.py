@@ -34,7 +34,9 @@ def test_the_example_of_the_readme(
 
 def test_the_names_are_imported_when_they_are_used() -> None:
     code = "import sys, qa; print(sorted(name for name in sys.modules if name.startswith('qa')))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
+    )
     assert found.stdout == "['qa']\n"
     assert sorted(qa.__all__) == qa.__all__
     assert set(qa.__all__) <= set(dir(qa))

@@ -95,7 +95,10 @@ def score(scorer: SentenceScorer, question: str, passages: list[Passage]) -> lis
     return scorer.score(question, vector, passages)
 
 
-def test_a_sentence_is_read_by_itself(reading: SentenceScorer) -> None:
+def test_a_sentence_is_read_by_itself(
+    reading: SentenceScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qa.scorer._LARGEST", 1000.0)  # so that all are read
     question = "At what temperature does gold melt?"
     both = score(reading, question, [METALS, RIVERS])
     assert [len(found) for found in both] == [3, 2]
@@ -115,7 +118,10 @@ def test_a_sentence_is_read_with_its_headings(reading_model: Path) -> None:
     assert abs(bare[1] - headed[1]) > 1e-4
 
 
-def test_what_is_read_is_added_to_similarity(reading_model: Path) -> None:
+def test_what_is_read_is_added_to_similarity(
+    reading_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qa.scorer._LARGEST", 1000.0)  # so that all are read
     question = "When does gold melt?"
     read = score(opened(reading_model), question, [METALS])[0]
     total = score(opened(reading_model, slope=20.0, constant=-3.0), question, [METALS])[0]
@@ -132,6 +138,21 @@ def test_only_the_likeliest_are_read(reading_model: Path, monkeypatch: pytest.Mo
     some = np.concatenate(score(opened(reading_model), question, passages))
     assert some[[first, second]] == pytest.approx(read[[first, second]], abs=1e-4)
     assert some[others] == pytest.approx(min(read[first], read[second]), abs=1e-4)
+
+
+def test_what_cannot_win_is_not_read(reading_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts besides decides, too: here the last sentence is far ahead of the others."""
+    monkeypatch.setattr("qa.scorer._TURN", 1)
+    reading = opened(reading_model)
+    (vector,) = FakeEncoder().encode(["When does gold melt?"])
+    read = reading.score("When does gold melt?", vector, [METALS])[0]
+    assert len(set(read.tolist())) == 3
+    besides = [np.array([0, 0, 100], np.float32)]
+    some = reading.score("When does gold melt?", vector, [METALS], besides)[0]
+    assert some.tolist() == pytest.approx([read[2]] * 3, abs=1e-4)  # as the worst that was read
+    besides = [np.array([0, 0, 1], np.float32)]
+    near = reading.score("When does gold melt?", vector, [METALS], besides)[0]
+    assert near.tolist() == pytest.approx(read.tolist(), abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +186,7 @@ def test_a_selector_that_is_not_whole(reading_model: Path, tmp_path: Path, missi
     shutil.copytree(reading_model, tmp_path / "copy")
     (tmp_path / "copy" / missing).unlink()
     with pytest.raises(ModelMissing, match=f"has no {missing}"):
-        ReadingScorer("copy", tmp_path / "copy", SimilarityScorer(FakeEncoder()))
+        ReadingScorer("copy", tmp_path / "copy", SimilarityScorer(FakeEncoder()), tmp_path)
 
 
 # similarity

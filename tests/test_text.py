@@ -70,8 +70,26 @@ def test_terms_are_stems_with_their_place(text: str, found: list[tuple[str, str]
         ("What is the price of the prices?", "price"),
         ("Zebra apple", "zebra appl"),
         ("?!", ""),
+        ("Where is Newcastle Under Lyme?", "newcastl under lyme"),
+        ("who is Will Smith, and is IT hard?", "will smith it hard"),
+        ("Did The Times say what I said?", "time say said"),
+        ("It fell. Who did it? When: In May", "fell may"),
+        ("gold AND (copper OR zinc)", "gold copper zinc"),
+        ("When Did Finland Join NATO?", "finland join nato"),
     ],
-    ids=["no function words", "only function words", "once each", "in order", "no word"],
+    ids=[
+        "no function words",
+        "only function words",
+        "once each",
+        "in order",
+        "no word",
+        "a preposition in a name",
+        "a verb as a name, a pronoun as letters",
+        "an article, and I",
+        "where sentences begin",
+        "operators",
+        "all with capitals",
+    ],
 )
 def test_topic_terms(question: str, wanted: str) -> None:
     assert topic_terms(question) == wanted.split()

@@ -11,14 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import qa.readers
-from fakes import FakeEncoder, fill
+from fakes import CORPUS, FakeEncoder, fill
 from qa.config import Settings
 from qa.errors import CitationFileError, SourceError
 from qa.ingest import build
 from qa.readers.worker import Worker
 from qa.stores.local import LocalStore
 from qa.types import Location
-from qa.verify import CheckedCitation, Cited, _nearest, read_citations, verify, verify_sources
+from qa.verify import (
+    CheckedCitation,
+    Cited,
+    _nearest,
+    locate,
+    read_citations,
+    verify,
+    verify_sources,
+)
 
 METALS = "Copper melts at 1,085 degrees. Gold melts at 1,064 degrees.\n"
 GOLD = "Gold melts at 1,064 degrees."
@@ -167,9 +175,30 @@ def test_citations_are_read(data: Any) -> None:
     assert read_citations("a.json", json.dumps(data)) == [Cited("a.txt", 0, 5, "Gold.")]
 
 
+def test_both_sides_of_a_disagreement_are_read_once() -> None:
+    """What the answer quotes comes first; of the disagreements only what is not among it."""
+    other, third = ({**ENTRY, "uri": uri, "number": 2} for uri in ("b.txt", "c.txt"))
+    differing = [{"kind": "claim", "citations": pair} for pair in ([ENTRY, other], [other, third])]
+    data = {"citations": [ENTRY], "disagreements": differing}
+    found = read_citations("a.json", json.dumps(data))
+    assert [cited.uri for cited in found] == ["a.txt", "b.txt", "c.txt"]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
+        (
+            json.dumps({"citations": [], "disagreements": 3}),
+            "disagreements: expected a list",
+        ),
+        (
+            json.dumps({"citations": [], "disagreements": [{"kind": "claim"}]}),
+            "disagreements[0].citations: expected a list",
+        ),
+        (
+            json.dumps({"citations": [], "disagreements": [{"citations": [ENTRY, 3]}]}),
+            "disagreements[0].citations[1]: expected an object",
+        ),
         ("", "not JSON (Expecting value: line 1 column 1 (char 0))"),
         ("{", "not JSON (Expecting property name enclosed in double quotes"),
         ("[" * 99_999, "not JSON ("),
@@ -207,3 +236,21 @@ def test_the_path_of_nothing_is_resolved(settings: Settings, tmp_path: Path) -> 
     linked = replace(settings, corpus=link)
     assert check(linked, gold())[0] == "valid"
     assert check(linked, gold("alias.txt"))[0] == "valid"
+
+
+def test_a_quote_is_found_in_the_index(indexed: Settings, fake: FakeEncoder) -> None:
+    store = LocalStore.open(indexed.index)
+    text, digest = CORPUS["notes.txt"], store.document("notes.txt").sha256
+    quote = "Gold melts at 1,064 degrees."
+    start = text.index(quote)
+    here = Location("notes.txt", start, start + len(quote))
+
+    def state(uri: str, at: int, said: str, sha256: str | None = None) -> object:
+        found = locate(store, Cited(uri, at, at + len(said), said, sha256))
+        return found.state, found.moved_to
+
+    assert state("notes.txt", start, quote) == ("valid", None)
+    assert state("notes.txt", 0, quote) == ("moved", here)
+    assert state("notes.txt", 0, "Gold is soft.") == ("changed", None)
+    assert state("old.txt", start, quote) == ("missing", None)
+    assert state("old.txt", start, quote, digest) == ("moved", here)

@@ -45,7 +45,7 @@ def watching(settings: Settings, *options: str) -> Iterator[subprocess.Popen[str
     folders = ["--corpus", str(settings.corpus), "--index", str(settings.index)]
     command = [sys.executable, "-m", "qa", "index", "--watch", *folders, *options]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
     ) as process:
         try:
             yield process

@@ -63,6 +63,8 @@ SINGLY, HARD_ALONE, NEAR_ALONE = 0.6, 6, 2
 FROZEN = 2
 #: Slope and constant of similarity to begin with.
 SLOPE, CONSTANT = 12.0, -7.0
+#: The file that keeps them beside a model.
+SIMILARITY = "similarity.json"
 #: Word pieces that are run at once.
 RUN = 4096
 
@@ -314,6 +316,7 @@ class Judge(nn.Module):
     """The model, with slope and constant of the similarity that it adds to."""
 
     def __init__(self, folder: Path) -> None:
+        """Begin from an encoder, or go on from a folder that `save` wrote."""
         super().__init__()
         self.reader = BertForTokenClassification.from_pretrained(
             folder,
@@ -323,12 +326,16 @@ class Judge(nn.Module):
             hidden_dropout_prob=0.05,
             attention_probs_dropout_prob=0.0,
         )
-        nn.init.normal_(self.reader.classifier.weight, std=0.02)
-        nn.init.zeros_(self.reader.classifier.bias)
+        similarity = {"slope": SLOPE, "constant": CONSTANT}
+        if (folder / SIMILARITY).is_file():
+            similarity = json.loads((folder / SIMILARITY).read_text(encoding="utf-8"))
+        else:
+            nn.init.normal_(self.reader.classifier.weight, std=0.02)
+            nn.init.zeros_(self.reader.classifier.bias)
         for frozen in (self.reader.bert.embeddings, *self.reader.bert.encoder.layer[:FROZEN]):
             frozen.requires_grad_(False)
-        self.slope = nn.Parameter(torch.tensor(SLOPE))
-        self.constant = nn.Parameter(torch.tensor(CONSTANT))
+        self.slope = nn.Parameter(torch.tensor(similarity["slope"]))
+        self.constant = nn.Parameter(torch.tensor(similarity["constant"]))
 
     def forward(self, rows: Sequence[Row]) -> tuple[Any, Any, Any]:
         """Return log-odds, whether it is right and the example of each sentence of some rows."""
@@ -376,6 +383,7 @@ def main() -> None:
     parser.add_argument("squad", type=Path, help="question TAB sentence, training part")
     parser.add_argument("selqa", type=Path, help="SelQA, training part")
     parser.add_argument("out", type=Path, help="folder for the model")
+    parser.add_argument("--start", type=Path, help="folder of such a model, to train it further")
     parser.add_argument("--epochs", type=float, default=2.0)
     parser.add_argument("--rate", type=float, default=1.2e-4, help="highest learning rate")
     parser.add_argument("--batch", type=int, default=16, help="questions a step")
@@ -390,7 +398,7 @@ def main() -> None:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     squad, sections = read(arguments, tokenizer)
-    judge = Judge(folder)
+    judge = Judge(arguments.start or folder)
     tokenizer.save(str(arguments.out / "tokenizer.json"))
     train(judge, squad, sections, tokenizer, chance, arguments)
 
@@ -399,7 +407,7 @@ def save(judge: Judge, out: Path) -> None:
     """Write the model, and what it was trained to be added to."""
     judge.reader.save_pretrained(out)
     facts = {"slope": judge.slope.item(), "constant": judge.constant.item()}
-    (out / "similarity.json").write_text(json.dumps(facts), encoding="utf-8")
+    (out / SIMILARITY).write_text(json.dumps(facts), encoding="utf-8")
 
 
 #: Questions at the end of each file that are never trained on, to choose settings with.

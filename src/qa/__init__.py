@@ -3,7 +3,7 @@
 from qa import Assistant
 
 with Assistant.open("index") as assistant:
-    reply = assistant.ask("What is the SDN list?")
+    reply = assistant.ask("What is the 50 percent rule?")
 """
 
 from __future__ import annotations

@@ -37,8 +37,9 @@ def prefer(candidates: Sequence[Candidate], phrases: Sequence[str]) -> Sequence[
 def choose(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
     """Choose the sentences of an answer: the best, with others that come near it.
 
-    Each is a group: the sentence, then the same sentence elsewhere. Groups stand in reading
-    order: sources by their best sentence, sentences of a source as they stand in it.
+    Each is a group: the sentence, then the same sentence elsewhere.
+
+    :param candidates: the sentences that were scored, best first; so are the groups.
     """
     groups: dict[str, list[Candidate]] = {}
     for found in candidates:
@@ -47,11 +48,7 @@ def choose(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
             groups[key].append(found)
         elif len(groups) < SENTENCES and found.score >= candidates[0].score - MARGIN:
             groups[key] = [found]
-    sources = list(dict.fromkeys(group[0].hit.passage.uri for group in groups.values()))
-    return sorted(
-        groups.values(),
-        key=lambda group: (sources.index(group[0].hit.passage.uri), group[0].sentence.start),
-    )
+    return list(groups.values())
 
 
 def cite(
@@ -164,15 +161,20 @@ def rank(
 
     :param dates: of the sources of the hits.
     """
-    best: dict[int, float] = {}
+    best: dict[int, Candidate] = {}
     for found in candidates:
-        best[found.hit.row] = max(found.score, best.get(found.hit.row, found.score))
-    floor = min(best.values(), default=1.0) - 1.0
-    scores = {hit.row: best.get(hit.row, floor + min(hit.score, 1.0)) for hit in hits}
+        if found.hit.row not in best or found.score > best[found.hit.row].score:
+            best[found.hit.row] = found
+    floor = min((found.score for found in best.values()), default=1.0) - 1.0
+    scores = {
+        hit.row: best[hit.row].score if hit.row in best else floor + min(hit.score, 1.0)
+        for hit in hits
+    }
     ordered = sorted(hits, key=lambda hit: (-scores[hit.row], hit.row))
     wanted = topic_terms(question)
     return tuple(
-        _ranked(hit, scores[hit.row], wanted, dates[hit.passage.uri]) for hit in ordered[:limit]
+        _ranked(hit, best.get(hit.row), scores[hit.row], wanted, dates[hit.passage.uri])
+        for hit in ordered[:limit]
     )
 
 
@@ -181,7 +183,9 @@ def newest_first(passages: Sequence[RankedPassage]) -> tuple[RankedPassage, ...]
     return tuple(sorted(passages, key=lambda passage: passage.date or "", reverse=True))
 
 
-def _ranked(hit: Hit, score: float, wanted: Sequence[str], date: str | None) -> RankedPassage:
+def _ranked(
+    hit: Hit, best: Candidate | None, score: float, wanted: Sequence[str], date: str | None
+) -> RankedPassage:
     passage = hit.passage
     return RankedPassage(
         uri=passage.uri,
@@ -195,5 +199,7 @@ def _ranked(hit: Hit, score: float, wanted: Sequence[str], date: str | None) -> 
         date=date,
         score=round(score, 4),
         ranks=hit.ranks,
+        evidence=round(best.evidence, 4) if best else None,
+        coverage=round(best.coverage, 4) if best else None,
         highlights=matches(passage.text, wanted),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
+import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Self, get_args
@@ -17,15 +19,15 @@ from qa.config import Settings
 from qa.conversation import interpret
 from qa.disagreement import disagreements
 from qa.encoder import open_encoder
-from qa.errors import IndexIncompatible, QAError, QuestionError
+from qa.errors import IndexDamaged, IndexIncompatible, QAError, QuestionError
 from qa.narrow import narrow
 from qa.notices import newer_sources, nothing_left
 from qa.query import parse
 from qa.retrieve import retrieve
 from qa.scorer import open_scorer
 from qa.selector import MOST, Selection, Selector
-from qa.stores.generation import pointer
-from qa.stores.local import LocalStore
+from qa.stores.generation import is_generation
+from qa.stores.index import Generation, Index, open_index
 from qa.types import Allowed, Answer, Encoder, Hit, Order, Passage, SentenceScorer
 
 logger = logging.getLogger(__name__)
@@ -37,13 +39,15 @@ MOST_TURNS = 20
 #: Passages near each sentence of an answer that are looked into for copies of it, and for what
 #: differs from it.
 NEAREST = 8
+#: Seconds after which an index that could not be used is looked at again, if it is the same.
+RETRY = 5.0
 
 
 class Assistant:
     """Answers questions from one generation of an index. Safe to share between threads."""
 
     def __init__(
-        self, store: LocalStore, encoder: Encoder, scorer: SentenceScorer, settings: Settings
+        self, store: Generation, encoder: Encoder, scorer: SentenceScorer, settings: Settings
     ) -> None:
         self.store = store
         self.encoder = encoder
@@ -61,6 +65,8 @@ class Assistant:
         settings: Settings | None = None,
         encoder: Encoder | None = None,
         scorer: SentenceScorer | None = None,
+        generation: str | None = None,
+        opened: Index | None = None,
     ) -> Assistant:
         """Open the live generation of an index with the model that built it.
 
@@ -69,6 +75,8 @@ class Assistant:
             read (`Settings.load` does).
         :param encoder: where given, used if it is that model, instead of being opened again.
         :param scorer: where given, used instead of being opened again.
+        :param generation: id; where given, opened in place of the live one.
+        :param opened: the index of the settings, where it is open already.
 
         :raises IndexMissing: if there is none.
         :raises IndexDamaged: if its files are not what was written.
@@ -77,7 +85,7 @@ class Assistant:
         settings = settings or Settings()
         if index is not None:
             settings = dataclasses.replace(settings, index=Path(index))
-        store = LocalStore.open(settings.index)
+        store = (opened or open_index(settings)).open(generation)
         if encoder is None or encoder.name != store.manifest.model:
             encoder = open_encoder(settings)
         if store.manifest.model != encoder.name:
@@ -201,47 +209,95 @@ class Assistant:
         rows = [found.row for found in self.store.lexical(text, NEAREST, allowed)]
         return self.store.passages(rows)
 
-    def prepare(self, stopping: threading.Event) -> None:
-        """Encode sentences before they are asked about, until told to stop or memory is full."""
+    def prepare(self, go_on: Callable[[], bool]) -> None:
+        """Encode sentences before they are asked about, until memory is full.
+
+        :param go_on: asked before each passage; may wait, and ends it by False.
+        """
         for row in range(self.store.manifest.counts["passages"]):
-            if stopping.is_set() or not self.scorer.learn(self.store.passages([row])):
+            if not go_on() or not self.scorer.learn(self.store.passages([row])):
                 return
 
 
 class Live:
-    """The assistant of the live generation, opened anew when another one was published."""
+    """The assistant of the live generation, opened anew when another one was published.
+
+    Where the live generation cannot be used, the last good one before it answers, and `trouble`
+    says why.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        #: what is wrong with the live generation; None while it is the one that answers
+        self.trouble: QAError | None = None
+        self._index = open_index(settings)
         self._lock = threading.Lock()
         self._assistant: Assistant | None = None
-        self._refused = ""  # what the pointer said when the new generation could not be opened
+        self._pointed = ""  # what the pointer said when the assistant was opened
+        self._failed = -math.inf  # when nothing could be opened, on the monotonic clock
 
     def assistant(self) -> Assistant:
-        """Return the assistant of the live generation; raise as `Assistant.open` does.
+        """Return the assistant that answers now; raise as `Assistant.open` does.
 
-        A caller keeps what it got for as long as it needs it: a generation never changes. When a
-        new one cannot be opened, the old one goes on answering and the log says why.
+        A caller keeps what it got for as long as it needs it: a generation never changes.
         """
         found = self._assistant
+        pointed = self._index.pointer()
         if found is None:
             with self._lock:
-                self._assistant = self._assistant or Assistant.open(settings=self.settings)
-                return self._assistant
-        pointed = pointer(self.settings.index)
-        if pointed in (found.store.generation, self._refused):
-            return found
-        if self._lock.acquire(blocking=False):  # the others go on with the old one
-            try:
-                self._assistant = Assistant.open(
-                    settings=self.settings, encoder=found.encoder, scorer=found.scorer
-                )
-            except QAError as error:
-                self._refused = pointed
-                logger.error("%s stays: %s", found.store.generation, error)
+                return self._assistant or self._first(pointed)
+        if pointed != self._pointed and self._lock.acquire(blocking=False):
+            try:  # the others go on with the old one
+                self._renew(found, pointed)
             finally:
                 self._lock.release()
         return self._assistant or found
+
+    def distrust(self) -> None:
+        """Check the files again with the next question: one turned out to be damaged."""
+        with self._lock:
+            self._assistant = None
+
+    def _first(self, pointed: str) -> Assistant:
+        recent = time.monotonic() - self._failed < RETRY
+        if recent and self.trouble and pointed == self._pointed:
+            raise self.trouble.with_traceback(None)  # every file would be read again
+        self._pointed = pointed
+        try:
+            self._assistant = Assistant.open(settings=self.settings, opened=self._index)
+            self.trouble = None
+        except QAError as error:
+            self.trouble = error
+            self._assistant = self._earlier(pointed)
+            if not self._assistant:
+                self._failed = time.monotonic()
+                raise
+            logger.error("%s answers instead: %s", self._assistant.store.generation, error)
+        return self._assistant
+
+    def _renew(self, found: Assistant, pointed: str) -> None:
+        self._pointed = pointed
+        try:
+            self._assistant = Assistant.open(
+                settings=self.settings,
+                encoder=found.encoder,
+                scorer=found.scorer,
+                opened=self._index,
+            )
+            self.trouble = None
+        except QAError as error:
+            self.trouble = error
+            logger.error("%s stays: %s", found.store.generation, error)
+
+    def _earlier(self, pointed: str) -> Assistant | None:
+        """Open the last good generation before the live one, or the last if none is live."""
+        for name in reversed(self._index.generations()):
+            if name < pointed or not is_generation(pointed):
+                with contextlib.suppress(IndexDamaged, IndexIncompatible):
+                    return Assistant.open(
+                        settings=self.settings, generation=name, opened=self._index
+                    )
+        return None
 
 
 def _check(question: str, limit: int, sort: str, history: Sequence[str]) -> None:

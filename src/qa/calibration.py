@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +55,7 @@ def open_calibration(kind: str, file: Path) -> Calibration:
             reason = f"fitted for the selector {fitted_for!r}, not {kind!r}"
             raise CalibrationError(file, reason)
         return calibration
-    shipped = json.loads(
-        resources.files("qa").joinpath("calibration.json").read_text(encoding="utf-8")
-    )
+    shipped = json.loads(Path(__file__).with_name("calibration.json").read_text(encoding="utf-8"))
     return _calibration(shipped.get(kind, shipped[_ANY]))
 
 

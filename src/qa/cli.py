@@ -21,11 +21,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
+from qa import logs
 from qa.config import Settings
 from qa.errors import (
     CitationFileError,
@@ -45,12 +45,21 @@ from qa.types import Answer, Citation, Disagreement, Encoder, Order, RankedPassa
 if TYPE_CHECKING:
     from qa.app.jobs import Jobs
     from qa.assistant import Assistant, Live
+    from qa.examples import Examples
     from qa.feedback import Feedback
-    from qa.ingest import Report
-    from qa.stores.local import LocalStore
+    from qa.ingest import Embed, Report
+    from qa.stores.index import Generation
 
 logger = logging.getLogger(__name__)
 
+#: Seconds after which a server looks for a new generation that nobody has asked yet.
+_LOOK_AGAIN = 2.0
+#: Seconds for which what is prepared ahead waits, again and again, for the questions of people.
+_GIVE_WAY = 0.05
+#: Seconds that a server gives what it does beside answering to end.
+_LAST_SECONDS = 3.0
+#: Characters of the longest bar of `qa status`, and sources that it names.
+_WIDEST, _LARGEST = 30, 5
 DONE, NO, USAGE, NO_INDEX, FAILED = 0, 1, 2, 3, 4
 
 #: Class of error to exit code; the nearest class in the order of resolution decides.
@@ -76,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     try:
         settings = Settings.load(os.environ, arguments.config, _given(arguments))
+        logs.configure(settings)
         command: Callable[[argparse.Namespace, Settings], int] = arguments.command
         return command(arguments, settings)
     except QAError as error:
@@ -96,6 +106,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
 
 
+class _Version(argparse.Action):
+    """Looks the version up when it is asked for: that takes longer than all other options."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib import metadata
+
+        print(f"qa {metadata.version('qa')}")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--corpus", type=Path, metavar="DIR", help="the sources (corpus)")
@@ -104,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="qa", description="Ask your own documents and get quoted, checkable answers."
     )
-    parser.add_argument("--version", action="version", version=f"qa {metadata.version('qa')}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, run: Callable[[argparse.Namespace, Settings], int]) -> Any:
@@ -118,6 +138,11 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("--json", action="store_true", help="print the report as JSON")
     index.add_argument("--watch", action="store_true", help="and again whenever a source changes")
     index.add_argument("--events", action="store_true", help="print progress as lines of JSON")
+    index.add_argument(
+        "--workers",
+        metavar="N",
+        help="embed in so many processes, or on a cluster: auto, ray://HOST:PORT",
+    )
     ask = add("ask", _ask)
     ask.add_argument("question", help="the question, in quotation marks")
     ask.add_argument("--limit", type=int, default=5, metavar="N", help="passages to show, 1 to 50")
@@ -169,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     back = add("rollback", _rollback)
     back.add_argument("generation", nargs="?", metavar="ID", help="the one before, if not given")
+    add("token", _token)
     add("doctor", _doctor)
     return parser
 
@@ -249,13 +275,17 @@ def _index(arguments: argparse.Namespace, settings: Settings) -> int:
 def _build(
     arguments: argparse.Namespace, settings: Settings, encoder: Encoder, events: _Events | None
 ) -> None:
+    from qa import bulk
     from qa.ingest import build
 
     progress = events or _Bar()
+    embed = _workers(arguments.workers, settings, encoder) if arguments.workers else None
     try:
-        report = build(settings, encoder, full=arguments.full, progress=progress)
+        report = build(settings, encoder, full=arguments.full, progress=progress, embed=embed)
     finally:
         progress.close()
+    if embed:
+        bulk.sweep(settings)
     if events:
         events.tell({"report": dataclasses.asdict(report)})
     elif arguments.json:
@@ -264,6 +294,12 @@ def _build(
         _print_report(report)
     sys.stdout.flush()
     arguments.full = False  # a watcher goes on with what changes
+
+
+def _workers(workers: str, settings: Settings, encoder: Encoder) -> Embed:
+    from qa import bulk
+
+    return partial(bulk.embed, settings=settings, encoder=encoder, workers=bulk.check(workers))
 
 
 def _print_report(report: Report) -> None:
@@ -486,55 +522,62 @@ def _print_refusal(reply: Answer, sources: int) -> None:
         print(_wrap(textwrap.shorten(passage.text, 300, placeholder=" …"), "    "))
 
 
+def _token(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Make the token that `qa serve` then asks for, keep it in a file, and print it once."""
+    from qa.app.access import make_token
+
+    print(make_token(settings.token_file))
+    _say(f"kept in {settings.token_file}, which only you can read; delete it to be asked no more")
+    return DONE
+
+
 def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
     """Serve the chat page and the JSON interface."""
-    import waitress
-
     from qa.app import create_app
+    from qa.app.access import is_loopback, read_token
     from qa.app.jobs import Jobs
+    from qa.app.server import Server
     from qa.assistant import Live
 
+    token = read_token(settings, os.environ)
+    if not token and not is_loopback(settings.host):
+        expected = "an address of this machine alone, unless there is a token; make one: qa token"
+        raise ConfigError("host", settings.host, expected)
     jobs = Jobs(settings)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # to wait a moment is no trouble
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        jobs.stop()  # so that no stream of progress holds a thread
-        raise SystemExit  # waitress then answers the requests in flight, and ends
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     live = Live(settings)
     try:
         live.assistant().encoder.encode(["warm"])  # so that the first question is not the slowest
     except QAError as error:
         print(f"qa: {error}; serving without it until it is there", file=sys.stderr)
     try:
-        server = waitress.create_server(
-            create_app(live, jobs),
-            host=settings.host,
-            port=settings.port,
-            threads=settings.threads,
-            ident=None,
-        )
+        app = create_app(live, jobs, token)
+        server = Server(app, jobs, settings)
     except (OSError, ValueError) as error:
         where, why = f"{settings.host}:{settings.port}", getattr(error, "strerror", None) or error
         print(f"qa: cannot listen on {where}: {why}; try --host or --port", file=sys.stderr)
         return FAILED
 
-    print(f"Serving on http://{settings.host}:{server.effective_port} (Ctrl-C stops)", flush=True)
+    print(f"Serving on http://{settings.host}:{server.port} (Ctrl-C stops)", flush=True)
     stopping = threading.Event()
-    beside = [threading.Thread(target=_prepare, args=(live, stopping))]
+    busy, examples = app.extensions["qa-queue"].busy, app.extensions["qa-examples"]
+    beside = [threading.Thread(target=_prepare, args=(live, examples, busy, stopping))]
     if arguments.watch:
         beside.append(threading.Thread(target=_rebuild_on_change, args=(settings, jobs, stopping)))
     for thread in beside:
         thread.start()
+    complete = False
     try:
-        server.run()
+        complete = server.run()
     finally:
         stopping.set()
         jobs.close()
         for thread in beside:
-            thread.join()
+            thread.join(_LAST_SECONDS)
+        # a thread in the model cannot be stopped, and Python would wait for it
+        if not complete or any(thread.is_alive() for thread in beside):
+            logging.shutdown()
+            os._exit(DONE)
     return DONE
 
 
@@ -547,48 +590,93 @@ def _rebuild_on_change(settings: Settings, jobs: Jobs, stopping: threading.Event
         _say(f"the corpus is no longer watched: {error}")
 
 
-def _prepare(live: Live, stopping: threading.Event) -> None:
-    with contextlib.suppress(QAError):  # without an index there is nothing to prepare
-        live.assistant().prepare(stopping)
+def _prepare(
+    live: Live, examples: Examples, busy: Callable[[], bool], stopping: threading.Event
+) -> None:
+    """Get every generation that becomes live ready before it is asked, while nobody asks."""
+    prepared = ""
+
+    def go_on() -> bool:
+        while live.assistant() is assistant and not stopping.is_set():
+            if not busy():
+                return True
+            stopping.wait(_GIVE_WAY)
+        return False
+
+    while True:
+        with contextlib.suppress(QAError):  # without an index there is nothing to prepare
+            assistant = live.assistant()
+            if assistant.store.generation != prepared:
+                prepared = assistant.store.generation
+                examples.find(assistant, go_on)
+                assistant.prepare(go_on)
+        if stopping.wait(_LOOK_AGAIN):
+            return
 
 
 def _status(arguments: argparse.Namespace, settings: Settings) -> int:
     """Describe the live index."""
-    from qa.stores import generation
-    from qa.stores.local import LocalStore
+    from qa.stores.index import open_index
 
-    store = LocalStore.open(settings.index)
+    index = open_index(settings)
+    store = index.open()
     manifest = store.manifest
+    facts = {**index.facts(), "vectors": store.dense_kind}
     if arguments.json:
-        _print_json({"generation": store.generation, **dataclasses.asdict(manifest)})
+        _print_json({"generation": store.generation, **facts, **dataclasses.asdict(manifest)})
         return DONE
     print(f"Generation  {store.generation}")
     print(f"Built       {manifest.created}")
-    others = [name for name in generation.generations(settings.index) if name != store.generation]
+    others = [name for name in index.generations() if name != store.generation]
     print(f"Kept        {', '.join(others) or 'no other'}")
     print(f"Model       {manifest.model}, {manifest.dimension} dimensions")
     print(f"Sources     {manifest.counts['sources']}")
     print(f"Passages    {manifest.counts['passages']}")
+    for name, value in facts.items():
+        print(f"{name.capitalize():<11} {value}")
     print(f"Skipped     {len(manifest.skipped)}")
     for entry in manifest.skipped:
         print(f"  {entry.uri}: {entry.reason}")
+    _print_shape(store)
     return DONE
+
+
+def _print_shape(store: Generation) -> None:
+    """Print bars: how many sources there are of each time, and the largest of them."""
+    from qa.shape import shape
+
+    found = shape(store)
+    if found.periods:
+        print("\nSources by date")
+        _print_bars(found.periods)
+    largest = [(entry.source.uri, entry.source.characters) for entry in found.largest[:_LARGEST]]
+    if largest:
+        print("\nLargest, in characters")
+        _print_bars(largest)
+
+
+def _print_bars(rows: Sequence[tuple[str, int]]) -> None:
+    most = max(count for _, count in rows)
+    width = max(len(_safe(name)) for name, _ in rows)
+    for name, count in rows:
+        bar = "#" * max(bool(count), round(_WIDEST * count / most))
+        print(f"  {_safe(name):<{width}}  {bar} {count}")
 
 
 def _rollback(arguments: argparse.Namespace, settings: Settings) -> int:
     """Return to the generation before the live one, or to one that is named."""
-    from qa.stores import generation
+    from qa.stores.index import open_index
 
-    name = generation.rollback(settings.index, arguments.generation)
+    name = open_index(settings).rollback(arguments.generation)
     print(f"Generation {name} is live. The next `qa index` brings it up to date again.")
     return DONE
 
 
 def _sources(arguments: argparse.Namespace, settings: Settings) -> int:
     """List the sources in the index."""
-    from qa.stores.local import LocalStore
+    from qa.stores.index import open_index
 
-    store = LocalStore.open(settings.index)
+    store = open_index(settings).open()
     if arguments.json:
         _print_json([dataclasses.asdict(source) for source in store.sources()])
         return DONE
@@ -596,7 +684,7 @@ def _sources(arguments: argparse.Namespace, settings: Settings) -> int:
     return DONE
 
 
-def _print_sources(store: LocalStore) -> None:
+def _print_sources(store: Generation) -> None:
     for source in store.sources():
         dated = source.date or "undated"
         print(f"{source.uri}  {dated}  {source.passages} passages  {source.title}")
@@ -626,10 +714,10 @@ def _verify(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _verify_sources(arguments: argparse.Namespace, settings: Settings) -> int:
-    from qa.stores.local import LocalStore
+    from qa.stores.index import open_index
     from qa.verify import verify_sources
 
-    store = LocalStore.open(settings.index)
+    store = open_index(settings).open()
     checked = list(verify_sources(settings, list(store.sources()), store.manifest.skipped))
     if arguments.json:
         sources = [dataclasses.asdict(entry) for entry in checked]

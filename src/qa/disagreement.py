@@ -28,10 +28,12 @@ MOST = 3
 #: Least share of the words of a claim, weighted by rarity, that the sentence has that makes it.
 CLAIMED = 0.5
 #: Sentences that came nearest to the question, of which one is to be in a dispute.
-FOREMOST = 5
+FOREMOST = 8
 #: How well a claim must cover the question, as a share of how well the answer does: where one of
 #: the two sentences is among the foremost, and where neither is.
 AT_ISSUE, AT_ISSUE_BESIDE = 0.3, 0.5
+#: The same, where the claim has a single word of the question.
+AT_ISSUE_BY_ONE = 0.6
 #: Where neither is: least share of the claim, and of what is held against it, in the answer.
 ECHOED, ECHOED_AGAINST = 0.33, 0.15
 #: Two sentences state the same thing when they share so much of the shorter, and of the longer.
@@ -200,6 +202,11 @@ class _Case:
         """Return how well words cover the question, as a share of how well the answer does."""
         return self._covered(words) / self._best if self._best else 0.0
 
+    def asks_about(self, claim: frozenset[str]) -> bool:
+        """Say whether a claim is what was asked: one word alone must say most of it."""
+        least = AT_ISSUE if len(_shared(self._asked, claim)) > 1 else AT_ISSUE_BY_ONE
+        return self.relevance(claim) >= least
+
     def as_relevant(self, one: Statement, other: Statement) -> bool:
         """Say whether the other statement is about what was asked as much as the one is."""
         return self.relevance(other.words) >= AS_RELEVANT * self.relevance(one.words)
@@ -277,7 +284,7 @@ def _disputes(case: _Case) -> Iterator[Finding]:
     found = [
         (case.relevance(dispute.claim), dispute)
         for dispute in _stated(case.considered)
-        if case.relevance(dispute.claim) >= AT_ISSUE
+        if case.asks_about(dispute.claim)
     ]
     found.sort(key=lambda entry: (entry[1].statement.key not in case.quoted, -entry[0]))
     for relevance, dispute in found:
@@ -292,7 +299,7 @@ def _at_issue(case: _Case, dispute: _Dispute, disputed: Statement, relevance: fl
     """Say whether a dispute whose claim is what was asked is one about the answer."""
     keys = {dispute.statement.key, disputed.key}
     if not dispute.outright:
-        return dispute.statement.key in case.quoted
+        return dispute.statement.key in case.foremost
     if keys & case.foremost:
         return True
     against = dispute.statement.words - dispute.claim

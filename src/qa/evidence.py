@@ -143,13 +143,18 @@ def asked(
 
 
 def collect(
-    assistant: Assistant, settings: Settings, replies: Sequence[Asked], now: datetime
+    assistant: Assistant,
+    settings: Settings,
+    replies: Sequence[Asked],
+    now: datetime,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Pack:
     """Check every quote against its file, and look up what the live index knows of it.
 
     Related passages are looked up by place, so those of another generation are left out.
 
     :raises SourceError: if the corpus, or a folder of it, cannot be read.
+    :param stopped: as in `verify`.
     :raises UnknownSource: if a question was asked of a source that is not in the index.
     """
     store = assistant.store
@@ -159,7 +164,7 @@ def collect(
         for reply, passages in zip(replies, related, strict=True)
         for cited in (*reply.citations, *passages)
     ]
-    checked = iter(verify(settings, quotes) if quotes else ())
+    checked = iter(verify(settings, quotes, stopped) if quotes else ())
     answers = tuple(
         Evidence(
             question=reply.question,

@@ -13,10 +13,12 @@ from typing import IO, Any, Literal
 
 from qa.config import Settings
 from qa.errors import FeedbackError
-from qa.stores.generation import seize
+from qa.stores.generation import flush, seize
 from qa.verify import Cited
 
 LONGEST_NOTE = 2000
+#: Bytes beyond which the file grows no more: whoever may ask may also fill a disk.
+LARGEST = 100_000_000
 #: Seconds to wait for another process that writes.
 _PATIENCE = 10.0
 
@@ -52,8 +54,8 @@ class BrokenLine:
 def append(settings: Settings, entry: Feedback) -> None:
     """Add a line to the feedback file, whole and on disk, or leave the file as it was.
 
-    :raises FeedbackError: if it cannot be written, or lies in the corpus, where it would become a
-        source.
+    :raises FeedbackError: if it cannot be written, is too large already, or lies in the corpus,
+        where it would become a source.
     """
     path = settings.feedback
     if path.resolve().is_relative_to(settings.corpus.resolve()):
@@ -64,7 +66,11 @@ def append(settings: Settings, entry: Feedback) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab+", buffering=0) as file:
             _wait(file, path)
+            if os.fstat(file.fileno()).st_size + len(line) > LARGEST:
+                reason = f"has {LARGEST // 1_000_000} MB; move it away, and a new one is begun"
+                raise FeedbackError(path, reason)
             _write(file, line)
+        flush(path.parent)  # a file that was just made is on disk once its folder is
     except OSError as error:
         raise FeedbackError(path, f"cannot be written: {error.strerror or error}") from error
 

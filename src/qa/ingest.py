@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,17 +21,25 @@ from qa.errors import IndexDamaged, IndexIncompatible, IndexMissing, SourceError
 from qa.readers import scanned
 from qa.readers.worker import Worker
 from qa.splitter import context, split
-from qa.stores import generation, local
-from qa.stores.local import LocalStore
+from qa.stores.generation import FORMAT, Manifest
+from qa.stores.index import Generation, Index, open_index
 from qa.stores.records import Part
 from qa.types import Document, Encoder, Passage, SkippedSource, Vectors
 
+logger = logging.getLogger(__name__)
+
 #: Called with the phase, what is done of it, and how much there is to do.
 Progress = Callable[[str, int, int], None]
+#: Returns a unit vector per text; called in place of the encoder.
+Embed = Callable[[Sequence[str], Progress], Vectors]
 
 #: Raised when the same text is split or encoded differently than before.
 SPLITTER_VERSION = 3
 _ENCODED_AT_ONCE = 64
+#: Passages among which those of like length are looked for, to be encoded together.
+_SORTED_AT_ONCE = 4096
+#: While one thread has the model busy, the other prepares what comes next.
+_ENCODERS = 2
 #: A file that was written to so shortly ago may be written to again without its times changing.
 _UNSURE_NS = 2_000_000_000
 #: Names files of the corpus that are not indexed, in the syntax of .gitignore.
@@ -58,7 +68,7 @@ class _Before:
     #: its id, as the pointer says it; empty when there is none
     name: str
     #: None when there is none, or none that can be read
-    manifest: generation.Manifest | None = None
+    manifest: Manifest | None = None
     #: why it cannot be read
     unusable: str = ""
 
@@ -92,6 +102,7 @@ def build(
     full: bool = False,
     progress: Progress = lambda phase, done, total: None,
     now: datetime | None = None,
+    embed: Embed | None = None,
 ) -> Report:
     """Bring the index up to date with the corpus, and return what was done.
 
@@ -100,31 +111,32 @@ def build(
     files nor the settings changed, unless `full` is set, which takes nothing over. Files that
     cannot be read are skipped, with a reason in the report, and stop nothing.
 
+    :param embed: where given, encodes the passages in place of the encoder.
     :raises SourceError: if there is no corpus folder, or it is empty and the index is not.
     :raises IndexBusy: if another process is building.
     """
     clock = _Clock()
     if not settings.corpus.is_dir():
         raise SourceError(str(settings.corpus), "no such folder; name it with --corpus")
-    before = _before(settings.index)
+    index = open_index(settings)
+    before = _before(index)
     corpus = _read_corpus(settings, before.manifest, progress)
     if not full and _same(before.manifest, corpus, encoder, settings):
         return _unchanged(before, clock)
-    with generation.lock(settings.index):
-        if generation.pointer(settings.index) != before.name:  # another builder has just ended
-            before = _before(settings.index)
+    with index.lock():
+        if index.pointer() != before.name:  # another builder has just ended
+            before = _before(index)
             corpus = _read_corpus(settings, before.manifest, progress)
             if not full and _same(before.manifest, corpus, encoder, settings):
                 return _unchanged(before, clock)
         clock.lap("read")
         if not full:
             _refuse_empty(corpus, before, settings)
-        with generation.building(settings.index) as folder:
-            return _build(folder, corpus, before, settings, encoder, full, clock, progress, now)
+        return _build(index, corpus, before, settings, encoder, full, clock, progress, now, embed)
 
 
 def _build(
-    folder: Path,
+    index: Index,
     corpus: _Corpus,
     before: _Before,
     settings: Settings,
@@ -133,13 +145,13 @@ def _build(
     clock: _Clock,
     progress: Progress,
     now: datetime | None,
+    embed: Embed | None,
 ) -> Report:
-    base, reason = (None, "") if full else _base(before, encoder, settings)
+    base, reason = (None, "") if full else _base(index, before, encoder, settings)
     parts, skipped = _split_corpus(corpus, base, settings, encoder, progress)
     clock.lap("split")
-    vectors, embedded = _encode(parts, base, _window(settings, encoder), encoder, progress)
+    vectors, embedded = _encode(parts, base, _window(settings, encoder), encoder, progress, embed)
     clock.lap("embed")
-    local.write(folder, parts, vectors)
     sources = {part.document.uri: part.document.sha256 for part in parts}
     wanted = sum(bool(key) for part in parts for key in part.keys)
     changes = _changes(before.manifest, sources)
@@ -164,14 +176,9 @@ def _build(
             "seconds": clock.total(),
         },
     }
-    name = generation.publish(
-        settings.index,
-        folder,
-        entries,
-        now or datetime.now(UTC),
-        keep=settings.generations,
-        verify=local.verify,
-    )
+    published = now or datetime.now(UTC)
+    marked = list(_marked(parts, vectors))
+    name = index.publish(marked, vectors, entries, published, settings.generations, base)
     clock.lap("publish")
     return Report(name, True, reason, changes, passages, tuple(skipped), clock.total())
 
@@ -215,18 +222,20 @@ def _window(settings: Settings, encoder: Encoder) -> int:
     return min(settings.passage_tokens, encoder.max_tokens) - 2  # for the special word pieces
 
 
-def _before(index: Path) -> _Before:
-    """Look at the live generation, and compare its files with their checksums."""
-    name = generation.pointer(index)
+def _before(index: Index) -> _Before:
+    """Look at the live generation, and check that it is sound."""
+    name = index.pointer()
     try:
-        return _Before(name, generation.check(generation.current(index)))
+        return _Before(name, index.check())
     except IndexMissing:
         return _Before(name)
     except IndexDamaged as error:
         return _Before(name, unusable=f"the index before cannot be used: {error.reason}")
 
 
-def _base(before: _Before, encoder: Encoder, settings: Settings) -> tuple[LocalStore | None, str]:
+def _base(
+    index: Index, before: _Before, encoder: Encoder, settings: Settings
+) -> tuple[Generation | None, str]:
     """Open the generation to take sources and vectors over from, or say why there is none."""
     manifest = before.manifest
     if manifest is None:
@@ -242,22 +251,20 @@ def _base(before: _Before, encoder: Encoder, settings: Settings) -> tuple[LocalS
         )
         return None, f"texts are split differently: {differing}"
     try:
-        return LocalStore(settings.index / "generations" / before.name, manifest), ""
+        return index.open(before.name, manifest), ""
     except IndexIncompatible as error:
         return None, f"the {error.field} of an index is now {error.expected}, was {error.found}"
     except IndexDamaged as error:
         return None, f"the index before cannot be used: {error.reason}"
 
 
-def _same(
-    live: generation.Manifest | None, corpus: _Corpus, encoder: Encoder, settings: Settings
-) -> bool:
+def _same(live: Manifest | None, corpus: _Corpus, encoder: Encoder, settings: Settings) -> bool:
     if live is None:
         return False
     unreadable = {_shown(entry.uri) for entry in corpus.skipped}
     known = {entry.uri for entry in live.skipped} - set(live.skipped_hashes)
     return (
-        live.format == generation.FORMAT
+        live.format == FORMAT
         and live.model == encoder.name
         and live.splitter == splitter_settings(settings)
         and {**live.sources, **live.skipped_hashes} == corpus.hashes
@@ -265,7 +272,7 @@ def _same(
     )
 
 
-def _changes(live: generation.Manifest | None, sources: dict[str, str]) -> dict[str, int]:
+def _changes(live: Manifest | None, sources: dict[str, str]) -> dict[str, int]:
     """Count what happened to the sources; one that went and came under another name was renamed."""
     old = live.sources if live else {}
     added = Counter(digest for uri, digest in sources.items() if uri not in old)
@@ -281,9 +288,7 @@ def _changes(live: generation.Manifest | None, sources: dict[str, str]) -> dict[
     }
 
 
-def _read_corpus(
-    settings: Settings, manifest: generation.Manifest | None, progress: Progress
-) -> _Corpus:
+def _read_corpus(settings: Settings, manifest: Manifest | None, progress: Progress) -> _Corpus:
     """Find the files and what tells their content; what was not touched is not read."""
     corpus = _Corpus()
     known = {**manifest.sources, **manifest.skipped_hashes} if manifest else {}
@@ -372,7 +377,7 @@ def _read_file(uri: str, path: Path) -> bytes:
 
 def _split_corpus(
     corpus: _Corpus,
-    base: LocalStore | None,
+    base: Generation | None,
     settings: Settings,
     encoder: Encoder,
     progress: Progress,
@@ -423,10 +428,11 @@ def _shown(uri: str) -> str:
 
 def _encode(
     parts: Sequence[Part],
-    base: LocalStore | None,
+    base: Generation | None,
     window: int,
     encoder: Encoder,
     progress: Progress,
+    embed: Embed | None,
 ) -> tuple[Vectors, int]:
     """Return one row a passage, and how many texts were encoded for that.
 
@@ -442,14 +448,65 @@ def _encode(
         vectors[old] = base.vectors([known[keys[row]] for row in old])
     first = {key: row for row, key in reversed([*enumerate(keys)]) if key and key not in known}
     rows = sorted(first.values())
-    for start in range(0, len(rows), _ENCODED_AT_ONCE):
-        chosen = rows[start : start + _ENCODED_AT_ONCE]
+
+    def encode(chosen: Sequence[int]) -> Vectors:
         texts = [encoded_text(passages[row], window, encoder) for row in chosen]
-        vectors[chosen] = encoder.encode(texts)
-        progress("embed", start + len(chosen), len(rows))
+        return embed(texts, progress) if embed else _sound(encoder.encode(texts))
+
+    if embed and rows:
+        vectors[rows] = encode(rows)
+    elif rows:
+        _fill(
+            vectors, _alike(passages, rows), encode, lambda done: progress("embed", done, len(rows))
+        )
     again = [row for row, key in enumerate(keys) if key in first]
     vectors[again] = vectors[[first[keys[row]] for row in again]]
     return vectors, len(rows)
+
+
+def _fill(
+    vectors: Vectors,
+    groups: Iterable[Sequence[int]],
+    encode: Callable[[Sequence[int]], Vectors],
+    progress: Callable[[int], None],
+) -> None:
+    """Encode rows group by group, several groups side by side."""
+    done = 0
+    with ThreadPoolExecutor(_ENCODERS) as encoders:
+        for chosen, encoded in encoders.map(lambda group: (group, encode(group)), groups):
+            vectors[chosen] = encoded
+            done += len(chosen)
+            progress(done)
+
+
+def _marked(parts: Sequence[Part], vectors: Vectors) -> Iterator[Part]:
+    """Yield the parts with an empty key for every passage that has no vector."""
+    row = 0
+    for part in parts:
+        own = vectors[row : row + len(part.keys)]
+        keys = [key if vector.any() else "" for key, vector in zip(part.keys, own, strict=True)]
+        yield replace(part, keys=keys)
+        row += len(keys)
+
+
+def _sound(vectors: Vectors) -> Vectors:
+    """Put the zero vector, which is near nothing, where a model gave no numbers for a text."""
+    finite = np.isfinite(vectors).all(axis=1, keepdims=True)
+    if not finite.all():
+        logger.warning(
+            "the model gave no numbers for %s passages; words find them", (~finite).sum()
+        )
+    return np.where(finite, vectors, np.float32(0))
+
+
+def _alike(passages: Sequence[Passage], rows: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield rows in groups of like length: a run takes as long as its longest text."""
+    for start in range(0, len(rows), _SORTED_AT_ONCE):
+        chosen = sorted(
+            rows[start : start + _SORTED_AT_ONCE], key=lambda row: len(passages[row].plain)
+        )
+        for place in range(0, len(chosen), _ENCODED_AT_ONCE):
+            yield chosen[place : place + _ENCODED_AT_ONCE]
 
 
 class _Clock:

@@ -17,7 +17,6 @@ _SAME = (
     (re.compile("[‐‒–—−]"), "-"),
     (re.compile("[“”„‟]"), '"'),
 )
-_NO_WORD_BEFORE, _NO_WORD_AFTER = r"(?<![^\W_])", r"(?![^\W_])"
 
 
 def folded(text: str) -> str:
@@ -51,17 +50,24 @@ class Phrases:
     """Phrases ready to be looked for in many texts."""
 
     def __init__(self, phrases: Sequence[str]) -> None:
-        self._patterns = [_pattern(folded(phrase)) for phrase in phrases]
+        self._forms = [folded(phrase) for phrase in phrases]
 
     def count(self, text: str) -> int:
         """Count the phrases that a text has, each as whole words."""
-        if not self._patterns:
+        if not self._forms:
             return 0
         form = folded(text)
-        return sum(pattern.search(form) is not None for pattern in self._patterns)
+        return sum(_has(form, phrase) for phrase in self._forms)
 
 
-def _pattern(form: str) -> re.Pattern[str]:
-    before = _NO_WORD_BEFORE if form[:1].isalnum() else ""
-    after = _NO_WORD_AFTER if form[-1:].isalnum() else ""
-    return re.compile(before + re.escape(form) + after)
+def _has(form: str, phrase: str) -> bool:
+    """Tell whether a folded text has a folded phrase that neither begins nor ends in a word."""
+    start = form.find(phrase)
+    while start >= 0:
+        end = start + len(phrase)
+        begins_within = phrase[:1].isalnum() and form[max(0, start - 1) : start].isalnum()
+        ends_within = phrase[-1:].isalnum() and form[end : end + 1].isalnum()
+        if not begins_within and not ends_within:
+            return True
+        start = form.find(phrase, start + 1)
+    return False

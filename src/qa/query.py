@@ -23,7 +23,8 @@ FIELDS = {"source": "sources", "type": "types", "after": "after", "before": "bef
 #: What stands before a colon in addresses and identifiers.
 _SCHEMES = frozenset("arxiv doi file ftp http https isbn issn localhost mailto tel urn".split())
 _MARK = '["“”„‟]'
-_INSIDE = r'[^"“”„‟\n]*[^\W_][^"“”„‟\n]*'
+#: With a letter or a digit somewhere; possessive, so that without a partner it is read but once.
+_INSIDE = r'(?=[^"“”„‟\n]*?[^\W_])[^"“”„‟\n]*+'
 _SYNTAX = re.compile(
     rf"""
     (?<!\S) (?P<not>-?) (?P<field>[A-Za-z]+) :
@@ -33,6 +34,8 @@ _SYNTAX = re.compile(
     """,
     re.VERBOSE,
 )
+#: The blanks before anything else in a line.
+_INDENT = re.compile(r"^[^\S\n]*", re.MULTILINE)
 #: What ends a sentence or a clause, and belongs to no name and no phrase.
 _CLOSING = ".,;:!?…"
 _DAY = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
@@ -69,10 +72,11 @@ def parse(text: str) -> Query:
     :raises QuestionError: if a field is unknown, a day is none, or no word is left to search for.
     """
     plain: list[str] = []
+    indents = {indent.end() for indent in _INDENT.finditer(text)}
     found: dict[str, dict[str, None]] = {}
     reach = 0
     for token in _SYNTAX.finditer(text):
-        part = _part(token)
+        part = _part(token, token.start() in indents)
         if part is None:
             continue
         found.setdefault(part.field, {})[part.value] = None  # each once, in order
@@ -93,24 +97,19 @@ def parse(text: str) -> Query:
     )
 
 
-def _part(token: re.Match[str]) -> _Part | None:
-    """Return what a token says, None if it is plain text."""
+def _part(token: re.Match[str], begins_line: bool) -> _Part | None:
+    """Return what a token says, None if it is plain text, as is an item of a list."""
     if token["field"]:
         return _field(token)
     if token["phrase"] and not token["minus"]:
         return _Part("phrases", _phrase(token["phrase"]), token["phrase"])
-    if _begins_line(token):
+    if begins_line:
         return None
     if token["phrase"]:
         return _Part("excluded", _phrase(token["phrase"]), "")
     if token["word"].casefold() in FUNCTION_WORDS:
         return None
     return _Part("excluded", token["word"], "")
-
-
-def _begins_line(token: re.Match[str]) -> bool:
-    """Tell whether only blanks stand before a token in its line, as before an item of a list."""
-    return not token.string[: token.start()].rpartition("\n")[2].strip()
 
 
 def _phrase(text: str) -> str:

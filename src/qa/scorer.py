@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qa.config import Settings
-from qa.encoder import model_folder, quiet
+from qa.encoder import COMPILED, model_folder, quiet
 from qa.errors import ModelMissing
 from qa.graph import Graph
 from qa.splitter import context
@@ -29,8 +30,13 @@ _FILES = ("model.json", "model.xml", "model.bin", "tokenizer.json")
 _QUESTION = 64
 #: Sentences that are read: the right one, where found, is among so many by similarity (XQuAD: .98).
 _READ = 10
-#: Word pieces that a row's length is rounded up to a multiple of: rows of one length share a run,
-#: and few different lengths keep the runtime from preparing many.
+#: Sentences that are read at a time, before it is seen whether the rest can still win.
+_TURN = 2
+#: Reading adds more than this to the log-odds of fewer than 4 sentences in 100: one that is so far
+#: behind the best one is not read.
+_LARGEST = 4.0
+#: Word pieces that a row's length is rounded up to a multiple of: few different lengths keep the
+#: runtime from preparing many.
 _STEP = 16
 #: Cosine to log-odds, for ranking alone: similarity knows no point at which it means "no answer".
 _STEEPNESS = 10.0
@@ -45,7 +51,8 @@ def open_scorer(settings: Settings, encoder: Encoder) -> SentenceScorer:
         return SimilarityScorer(encoder)
     folder = model_folder(settings.selector)
     if (folder / "model.xml").is_file():
-        return ReadingScorer(settings.selector, folder, SimilarityScorer(encoder))
+        cache = settings.index / "models" / COMPILED
+        return ReadingScorer(settings.selector, folder, SimilarityScorer(encoder), cache)
     return PairScorer(settings.selector, folder)
 
 
@@ -53,11 +60,11 @@ class ReadingScorer:
     """A selector that training/ makes: adds to similarity what it reads in question and sentence.
 
     The graph turns word pieces into one number each; what it says of a sentence is the mean of
-    those of its word pieces. The likeliest sentences by similarity are read, each alone below its
-    headings, and the others are taken to be as wrong as the worst of those.
+    those of its word pieces. The likeliest sentences are read, each alone below its headings, until
+    the rest cannot win; the others are taken to be as wrong as the worst of those.
     """
 
-    def __init__(self, name: str, folder: Path, similarity: SimilarityScorer) -> None:
+    def __init__(self, name: str, folder: Path, similarity: SimilarityScorer, cache: Path) -> None:
         from tokenizers import Tokenizer
 
         missing = [file for file in _FILES if not (folder / file).is_file()]
@@ -67,7 +74,7 @@ class ReadingScorer:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         # compiled beside whatever else a start has to do
         background = ThreadPoolExecutor(1)
-        self._graph = background.submit(Graph, folder / "model.xml")
+        self._graph = background.submit(Graph, folder / "model.xml", cache, side_by_side=True)
         background.shutdown(wait=False)
         self.kind = SHIPPED
         self._similarity = similarity
@@ -79,40 +86,54 @@ class ReadingScorer:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
-    def score(self, question: str, vector: Vectors, passages: Sequence[Passage]) -> list[Scores]:
+    def score(
+        self,
+        question: str,
+        vector: Vectors,
+        passages: Sequence[Passage],
+        besides: Sequence[Scores] | None = None,
+    ) -> list[Scores]:
         """Return the log-odds of each sentence of each passage; above 0, it rather answers."""
-        scores = [
+        known = [
             self._slope * cosines + self._constant
             for cosines in self._similarity.cosines(vector, passages)
         ]
-        chosen = _best(scores)
-        if not chosen:
-            return scores
-        read = self._read(question, [(passages[place], number) for place, number in chosen])
-        added = [np.full_like(found, min(read)) for found in scores]
-        for (place, number), value in zip(chosen, read, strict=True):
+        likely = known if besides is None else [a + b for a, b in zip(known, besides, strict=True)]
+        read = self._read_likeliest(question, passages, likely)
+        added = [np.full_like(found, min(read.values(), default=0.0)) for found in known]
+        for (place, number), value in read.items():
             added[place][number] = value
-        return [found + more for found, more in zip(scores, added, strict=True)]
+        return [found + more for found, more in zip(known, added, strict=True)]
 
     def learn(self, passages: Sequence[Passage]) -> bool:
         """Encode the sentences of some passages ahead; return whether there is memory for more."""
         return self._similarity.learn(passages)
 
+    def _read_likeliest(
+        self, question: str, passages: Sequence[Passage], likely: Sequence[Scores]
+    ) -> dict[tuple[int, int], float]:
+        """Read sentences, likeliest first, until the rest cannot win.
+
+        Returns what the graph says, by place of the passage and number of the sentence in it.
+        """
+        waiting = _best(likely)
+        read: dict[tuple[int, int], float] = {}
+        best = -np.inf
+        while waiting and best < likely[waiting[0][0]][waiting[0][1]] + _LARGEST:
+            chosen, waiting = waiting[:_TURN], waiting[_TURN:]
+            values = self._read(question, [(passages[place], number) for place, number in chosen])
+            read |= dict(zip(chosen, values, strict=True))
+            best = max(likely[place][number] + value for (place, number), value in read.items())
+        return read
+
     def _read(self, question: str, sentences: Sequence[tuple[Passage, int]]) -> list[float]:
         """Return what the graph says of sentences, each a passage and the number in it."""
-        read = [0.0] * len(sentences)
-        for rows, length in _batches(self._rows(question, sentences)):
-            ids = np.zeros((len(rows), length), np.int64)
-            mask = np.zeros_like(ids)
-            kinds = np.zeros_like(ids)
-            for place, row in enumerate(rows):
-                ids[place, : len(row.ids)] = row.ids
-                mask[place, : len(row.ids)] = 1
-                kinds[place, row.second : len(row.ids)] = 1
-            pieces = self._graph.result().run(ids, mask, kinds)
-            for place, row in enumerate(rows):
-                read[row.number] = float(pieces[place, row.start : len(row.ids) - 1].mean())
-        return read
+        rows = list(self._rows(question, sentences))
+        outputs = self._graph.result().run_all([row.inputs() for row in rows])
+        return [
+            float(pieces[0, row.start : len(row.ids) - 1].mean())
+            for row, pieces in zip(rows, outputs, strict=True)
+        ]
 
     def _rows(self, question: str, sentences: Sequence[tuple[Passage, int]]) -> Iterator[_Row]:
         begin = [self._open, *self._pieces([question])[0][:_QUESTION], self._close]
@@ -123,10 +144,10 @@ class ReadingScorer:
             for passage, _ in sentences
         }
         texts = self._pieces([passage.sentences[number].plain for passage, number in sentences])
-        for number, ((passage, _), text) in enumerate(zip(sentences, texts, strict=True)):
+        for (passage, _), text in zip(sentences, texts, strict=True):
             before = [*begin, *headings[passage.id]]
             text = (text or [self._close])[: self._window - len(before) - 1]
-            yield _Row(number, [*before, *text, self._close], len(begin), len(before))
+            yield _Row([*before, *text, self._close], len(begin), len(before))
 
     def _pieces(self, texts: Sequence[str]) -> list[list[int]]:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
@@ -138,13 +159,20 @@ class ReadingScorer:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A question with one sentence, as an input of the graph."""
+    """A question with one sentence, as word pieces."""
 
-    number: int
     ids: list[int]
     #: where the second segment begins, and where the sentence does
     second: int
     start: int
+
+    def inputs(self) -> list[NDArray[np.int64]]:
+        """Return what the graph reads, each of shape (1, word pieces): ids, mask, segments."""
+        filled = np.zeros((3, 1, -(-len(self.ids) // _STEP) * _STEP), np.int64)
+        filled[0, 0, : len(self.ids)] = self.ids
+        filled[1, 0, : len(self.ids)] = 1
+        filled[2, 0, self.second : len(self.ids)] = 1
+        return list(filled)
 
 
 def _best(scores: Sequence[Scores]) -> list[tuple[int, int]]:
@@ -155,15 +183,6 @@ def _best(scores: Sequence[Scores]) -> list[tuple[int, int]]:
         for number, value in enumerate(values)
     ]
     return [(place, number) for _, place, number in sorted(found)[:_READ]]
-
-
-def _batches(rows: Iterator[_Row]) -> Iterator[tuple[list[_Row], int]]:
-    """Yield rows that run together, with the length to which they are filled up."""
-    waiting: dict[int, list[_Row]] = defaultdict(list)
-    for row in rows:
-        waiting[-(-len(row.ids) // _STEP) * _STEP].append(row)
-    for length, together in sorted(waiting.items()):
-        yield together, length
 
 
 class PairScorer:
@@ -188,7 +207,13 @@ class PairScorer:
         self.kind = "cross-encoder"
         self._lock = threading.Lock()
 
-    def score(self, question: str, vector: Vectors, passages: Sequence[Passage]) -> list[Scores]:
+    def score(
+        self,
+        question: str,
+        vector: Vectors,
+        passages: Sequence[Passage],
+        besides: Sequence[Scores] | None = None,
+    ) -> list[Scores]:
         """Return what the model says of each sentence of each passage."""
         pairs = [
             (question, " - ".join((passage.title, *passage.section)) + "\n" + sentence.plain)
@@ -240,7 +265,13 @@ class SimilarityScorer:
         self._kept = 0
         self._lock = threading.Lock()
 
-    def score(self, question: str, vector: Vectors, passages: Sequence[Passage]) -> list[Scores]:
+    def score(
+        self,
+        question: str,
+        vector: Vectors,
+        passages: Sequence[Passage],
+        besides: Sequence[Scores] | None = None,
+    ) -> list[Scores]:
         """Return ten times the cosine of each sentence of each passage."""
         return [_STEEPNESS * cosines for cosines in self.cosines(vector, passages)]
 

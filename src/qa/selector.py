@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from qa.scorer import NONE
 from qa.text import terms, topic_terms
-from qa.types import Candidate, Hit, SentenceScorer, Store, Vectors
+from qa.types import Candidate, Hit, Scores, SentenceScorer, Store, Vectors
 
 #: Passages whose sentences are scored. With more, nothing measured improved (XQuAD: 3 to 10) ...
 DEPTH = 5
@@ -25,7 +27,7 @@ class Weights:
 
 #: For similarity chosen on XQuAD and the training part of SelQA; finer values did not matter.
 _WEIGHTS = {NONE: Weights(coverage=3.0, passage=2.0)}
-_READ_WEIGHTS = Weights(coverage=1.0, passage=2.0)
+_READ_WEIGHTS = Weights(coverage=1.0, passage=8.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +56,19 @@ class Selector:
         hits = list(_first(hits))
         wanted = topic_terms(question)
         rarities = dict(zip(wanted, store.rarities(wanted), strict=True))
-        scores = self._scorer.score(question, vector, [hit.passage for hit in hits])
-        candidates = []
-        for hit, found in zip(hits, scores, strict=True):
-            for sentence, evidence in zip(hit.passage.sentences, found.tolist(), strict=True):
-                shared = coverage(sentence.plain, rarities)
-                score = (
-                    evidence + self._weights.coverage * shared + self._weights.passage * hit.score
-                )
-                candidates.append(Candidate(hit, sentence, score, evidence, shared))
+        shared = [_coverages(hit, rarities) for hit in hits]
+        besides = [
+            self._weights.coverage * covered + np.float32(self._weights.passage * hit.score)
+            for hit, covered in zip(hits, shared, strict=True)
+        ]
+        scores = self._scorer.score(question, vector, [hit.passage for hit in hits], besides)
+        candidates = [
+            Candidate(hit, sentence, value + more, value, covered)
+            for hit, *found in zip(hits, scores, besides, shared, strict=True)
+            for sentence, (value, more, covered) in zip(
+                hit.passage.sentences, np.transpose(found).tolist(), strict=True
+            )
+        ]
         candidates.sort(key=lambda found: (-found.score, found.hit.row, found.sentence.start))
         return Selection(tuple(candidates), features(hits, candidates, rarities))
 
@@ -76,6 +82,11 @@ def _first(hits: Sequence[Hit]) -> Iterator[Hit]:
         sentences += len(hit.passage.sentences)
         if hit.passage.sentences:
             yield hit
+
+
+def _coverages(hit: Hit, rarities: dict[str, float]) -> Scores:
+    shares = [coverage(sentence.plain, rarities) for sentence in hit.passage.sentences]
+    return np.array(shares, np.float32)
 
 
 def coverage(text: str, rarities: dict[str, float]) -> float:

@@ -7,7 +7,7 @@ import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -35,8 +35,13 @@ _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»", '"') | dict.fromkeys("
 #: White space that is not one blank as it stands.
 _UNEVEN = re.compile(r"\s{2,}|[^\S ]")
 _WORD = re.compile(r"\w")
+_SENTENCE_END = re.compile(r"[.!?:\n]")
+#: Function words that make no name where they have a capital: pronoun, articles, operators.
+_IN_NO_NAME = frozenset(("i", "a", "an", "the", "and", "or", "not"))
 #: How far sentencex looks at once; a longer block is cut at white space near it.
 _SENTENCE_WINDOW = 20_000
+#: Texts whose words are kept, some 4 kB for a sentence and 40 kB for a passage.
+_ANALYSED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,30 +81,45 @@ def analyzer() -> tantivy.TextAnalyzer:
     )
 
 
-def terms(text: str) -> list[Term]:
-    """Return every word of a text, stemmed, with its place; "U.S." is one word."""
+@lru_cache(maxsize=_ANALYSED)
+def terms(text: str) -> tuple[Term, ...]:
+    """Return every word of a text, stemmed, with its place; "U.S." is one word.
+
+    What was analysed last is kept: an answer comes back to the same sentences again and again.
+    """
     tokens = analyzer().pre_tokenize(fold_initials(text)).tokens
     ends = {found.start(): found.end() for found in _INITIALS.finditer(text)}
-    return [
+    return tuple(
         Term(
             token.text,
             token.char_offset_from,
             ends.get(token.char_offset_from, token.char_offset_to),
         )
         for token in tokens
-    ]
+    )
 
 
 def topic_terms(question: str) -> list[str]:
     """Return the distinct stemmed words of a question that are not function words, in order.
 
-    A question of function words alone ("Who was he?") keeps them all.
+    One that is written with a capital is part of a name ("Will Smith", "Newcastle Under Lyme"),
+    but not where a sentence begins, or all words are written so. A question of function words
+    alone ("Who was he?") keeps them all.
     """
     found = terms(question)
+    words = {term: question[term.start : term.end] for term in found}
+    titled = all(word[0].isupper() for word in words.values() if word.isalpha())
+    in_names = {
+        term
+        for before, term in pairwise(found)
+        if words[term][0].isupper()
+        and words[term].casefold() not in _IN_NO_NAME
+        and not _SENTENCE_END.search(question, before.end, term.start)
+    }
     content = [
         term.text
-        for term in found
-        if question[term.start : term.end].casefold() not in FUNCTION_WORDS
+        for term, word in words.items()
+        if word.casefold() not in FUNCTION_WORDS or (term in in_names and not titled)
     ]
     return list(dict.fromkeys(content or [term.text for term in found]))
 

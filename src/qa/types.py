@@ -241,6 +241,10 @@ class RankedPassage:
     date: str | None
     score: float
     ranks: Mapping[str, int | None]
+    #: log-odds that its best sentence answers, as the scorer sees it; None where it read none
+    evidence: float | None
+    #: share of the question's words in its best sentence, weighted by rarity, 0 to 1
+    coverage: float | None
     #: spans of `text`, relative to it, that match words of the question
     highlights: tuple[Span, ...]
 
@@ -317,10 +321,18 @@ class SentenceScorer(Protocol):
     #: what its scores mean: "none" (similarity), "selector" or "cross-encoder"
     kind: str
 
-    def score(self, question: str, vector: Vectors, passages: Sequence[Passage]) -> list[Scores]:
+    def score(
+        self,
+        question: str,
+        vector: Vectors,
+        passages: Sequence[Passage],
+        besides: Sequence[Scores] | None = None,
+    ) -> list[Scores]:
         """Return a score for each sentence of each passage, in log-odds.
 
         :param vector: the encoded question, shape (dimension,), unit length.
+        :param besides: what is added to the scores to rank the sentences; those that cannot win
+            need not be read.
         """
         ...
 

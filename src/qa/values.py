@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import math
 import re
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -111,6 +112,8 @@ _FOLLOWING = re.compile(r"[\s-]+([^\W\d_]+)")
 _NOUN_WORDS = 3
 #: How far a number that is "about" so much may be off, as a share of it.
 _ABOUT = 0.05
+#: Zeros at the end of a number that a float can hold.
+_MOST_ZEROS = 300
 #: A counted number below this one is meant exactly, even when it ends in 0.
 _COUNTED = 100
 
@@ -122,11 +125,10 @@ def values(text: str) -> list[Value]:
     A day without a year is not returned, nor is a number that is part of a name.
     """
     dates = list(_dates(text))
+    taken = sorted((value.start, value.end) for value in dates)
     found = [value for value in dates if not math.isnan(value.low)]
     for match in _QUANTITY.finditer(text):
-        taken = any(value.start < match.end("number") and match.start("number") < value.end
-                    for value in dates)  # fmt: skip
-        if not taken and (value := _quantity(text, match)):
+        if not _overlaps(taken, match.span("number")) and (value := _quantity(text, match)):
             found.append(value)
     return sorted(found, key=lambda value: value.start)
 
@@ -147,11 +149,17 @@ def _dates(text: str) -> Iterator[Value]:
     taken: list[Span] = []
     for pattern in _DATES:
         for match in pattern.finditer(text):
-            if any(start < match.end() and match.start() < end for start, end in taken):
+            if _overlaps(taken, match.span()):
                 continue
-            taken.append(match.span())
+            insort(taken, match.span())
             low, high = _days({key: value or "" for key, value in match.groupdict().items()})
             yield Value("date", *match.span(), frozenset(), low, high)
+
+
+def _overlaps(taken: list[Span], span: Span) -> bool:
+    """Say whether a span overlaps one of several, which are in order and apart."""
+    before = bisect_left(taken, (span[1], span[1]))
+    return before > 0 and taken[before - 1][1] > span[0]
 
 
 def _days(parts: dict[str, str]) -> tuple[float, float]:
@@ -231,6 +239,7 @@ def _range(written: str, scale: float, scaled: bool) -> tuple[float, float]:
     elif number < _COUNTED and not scaled:
         step = 0.0
     else:
-        step = 10.0 ** (len(digits) - len(digits.rstrip("0"))) if number else 0.0
+        zeros = min(len(digits) - len(digits.rstrip("0")), _MOST_ZEROS)
+        step = 10.0**zeros if number else 0.0
     half = step * 0.49  # so that 2,850 and 2,860 do not touch
     return (number - half) * scale, (number + half) * scale

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from qa.config import Settings
-from qa.errors import CitationFileError, SourceError
+from qa.errors import CitationFileError, SourceError, UnknownSource
 from qa.ingest import file_stat, walk
 from qa.readers.worker import Worker
-from qa.types import Location, SkippedSource, SourceInfo
+from qa.types import Location, SkippedSource, SourceInfo, Store
 
 CitationState = Literal["valid", "moved", "changed", "missing"]
 SourceState = Literal["unchanged", "changed", "missing", "new"]
@@ -52,26 +52,36 @@ class CheckedSource:
     state: SourceState
 
 
-def verify(settings: Settings, citations: Sequence[Cited]) -> list[CheckedCitation]:
+def verify(
+    settings: Settings, citations: Sequence[Cited], stopped: Callable[[], bool] = lambda: False
+) -> list[CheckedCitation]:
     """Read the cited files now, and say of each citation what became of it, in the given order.
 
     Valid: the quote stands at its offsets. Moved: it stands elsewhere in the file, or the file has
     another name. Changed: the file is there, the quote is not. Missing: there is no such file
     among those that `qa index` would read; a uri is looked up among them, and is never a path.
 
+    :param stopped: asked before every file; once it says so, no other is read.
     :raises SourceError: if the corpus, or a folder of it, cannot be read.
+    :raises TimeoutError: if it was stopped.
     """
     places: defaultdict[str, list[int]] = defaultdict(list)
     for place, cited in enumerate(citations):
         places[cited.uri].append(place)
     found: dict[int, CheckedCitation] = {}
     with Worker(settings) as worker:
-        corpus = _Corpus(settings, worker)
+        corpus = _Corpus(settings, worker, stopped)
         for uri, entries in places.items():  # every file is read once, and one at a time
             text = corpus.text(uri)
             for place in entries:
                 found[place] = _check(corpus, citations[place], text)
     return [found[place] for place in range(len(citations))]
+
+
+def locate(store: Store, cited: Cited) -> CheckedCitation:
+    """Say what became of a citation in an index, as `verify` says it of the files."""
+    texts = _Indexed(store)
+    return _check(texts, cited, texts.text(cited.uri))
 
 
 def verify_sources(
@@ -82,7 +92,8 @@ def verify_sources(
     :param skipped: files that could not be indexed; they are not new.
     :raises SourceError: if the corpus, or a folder of it, cannot be read.
     """
-    corpus = _Corpus(settings, Worker(settings))  # which reads none, so it is not started
+    worker = Worker(settings)  # which reads none, so it is not started
+    corpus = _Corpus(settings, worker, lambda: False)
     indexed = {source.uri: source.sha256 for source in sources}
     known = {entry.uri for entry in skipped} | set(indexed)
     for uri in sorted({*indexed, *(set(corpus.files) - known)}):
@@ -97,6 +108,8 @@ def verify_sources(
 
 def read_citations(name: str, text: str) -> list[Cited]:
     """Take the citations from what `qa ask --json` prints, an evidence pack, or a list of them.
+
+    Of an answer, also those of its disagreements that the answer itself does not quote.
 
     :param name: of the file, for the message only.
     :raises CitationFileError: naming the first thing that is not as it should be.
@@ -120,9 +133,27 @@ def _citations(name: str, prefix: str, data: Any) -> list[Cited]:
     if not isinstance(entries, list):
         expected = "expected what qa ask --json prints, an evidence pack, or a list of citations"
         raise CitationFileError(name, f"{prefix and f'{prefix[:-1]}: '}{expected}")
-    return [
+    cited = [
         _cited(name, f"{prefix}citations[{place}]", entry) for place, entry in enumerate(entries)
     ]
+    if not isinstance(data, dict):
+        return cited
+    differing = (_cited(name, place, entry) for place, entry in _differing(name, prefix, data))
+    return [*cited, *(entry for entry in dict.fromkeys(differing) if entry not in cited)]
+
+
+def _differing(name: str, prefix: str, data: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the citations of the disagreements of an answer, each with where it stands."""
+    place = f"{prefix}disagreements"
+    found = data.get("disagreements", [])
+    if not isinstance(found, list):
+        raise CitationFileError(name, f"{place}: expected a list")
+    for number, entry in enumerate(found):
+        sides = entry.get("citations") if isinstance(entry, dict) else None
+        if not isinstance(sides, list):
+            raise CitationFileError(name, f"{place}[{number}].citations: expected a list")
+        for side, cited in enumerate(sides):
+            yield f"{place}[{number}].citations[{side}]", cited
 
 
 def _cited(name: str, place: str, entry: Any) -> Cited:
@@ -141,7 +172,23 @@ def _cited(name: str, place: str, entry: Any) -> Cited:
     return Cited(entry["uri"], entry["start"], entry["end"], entry["quote"], digest)
 
 
-def _check(corpus: _Corpus, cited: Cited, text: str | None) -> CheckedCitation:
+class _Texts(Protocol):
+    """Where quotes are looked for."""
+
+    def has(self, uri: str) -> bool:
+        """Return whether there is a source."""
+        ...
+
+    def text(self, uri: str) -> str | None:
+        """Return the text of a source, None when there is none to be read."""
+        ...
+
+    def with_digest(self, sha256: str) -> list[str]:
+        """Return the sources whose file has this sha256."""
+        ...
+
+
+def _check(corpus: _Texts, cited: Cited, text: str | None) -> CheckedCitation:
     def checked(state: CitationState, moved_to: Location | None = None) -> CheckedCitation:
         return CheckedCitation(cited.uri, cited.start, cited.end, state, moved_to)
 
@@ -157,7 +204,7 @@ def _check(corpus: _Corpus, cited: Cited, text: str | None) -> CheckedCitation:
     return checked("moved" if moved_to else "missing", moved_to)
 
 
-def _renamed(corpus: _Corpus, cited: Cited) -> Location | None:
+def _renamed(corpus: _Texts, cited: Cited) -> Location | None:
     """Find the file that a quote was cut from under another name."""
     for uri in corpus.with_digest(cited.sha256) if cited.sha256 else ():
         start = _nearest(corpus.text(uri) or "", cited.quote, cited.start)
@@ -174,11 +221,34 @@ def _nearest(text: str, quote: str, start: int) -> int | None:
     return min(found, key=lambda offset: abs(offset - start), default=None)
 
 
+class _Indexed:
+    """The sources of an index."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def has(self, uri: str) -> bool:
+        """Return whether there is a source."""
+        return self.text(uri) is not None
+
+    def text(self, uri: str) -> str | None:
+        """Return the text of a source, None when there is none."""
+        try:
+            return self._store.document(uri).text
+        except UnknownSource:
+            return None
+
+    def with_digest(self, sha256: str) -> list[str]:
+        """Return the sources whose file has this sha256."""
+        return [source.uri for source in self._store.sources() if source.sha256 == sha256.lower()]
+
+
 class _Corpus:
     """The files that an index would be built from, as they are now."""
 
-    def __init__(self, settings: Settings, worker: Worker) -> None:
+    def __init__(self, settings: Settings, worker: Worker, stopped: Callable[[], bool]) -> None:
         self._worker = worker
+        self._stopped = stopped
         if not settings.corpus.is_dir():
             raise SourceError(str(settings.corpus), "no such folder; name it with --corpus")
         self._settings = settings
@@ -195,6 +265,7 @@ class _Corpus:
 
     def text(self, uri: str) -> str | None:
         """Return the text of a file, None when there is none to be read."""
+        self._go_on()
         try:
             if not self.has(uri):
                 return None
@@ -204,11 +275,16 @@ class _Corpus:
 
     def digest(self, uri: str) -> str | None:
         """Return the sha256 of a file, None when it cannot be read."""
+        self._go_on()
         try:
             with self.files[uri].open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return None
+
+    def _go_on(self) -> None:
+        if self._stopped():
+            raise TimeoutError("verification was stopped")
 
     def with_digest(self, sha256: str) -> list[str]:
         """Return the files with this sha256; the first call reads every file."""

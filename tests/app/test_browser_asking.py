@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 from test_browser import ARGUMENTS, ask, fits, keep
-from werkzeug.serving import make_server
 
 import qa.assistant
+from app.desk import listening
 from fakes import CORPUS, FakeEncoder, fill
 from qa.app import create_app
 from qa.assistant import Live
@@ -42,15 +41,8 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     build(settings, FakeEncoder())
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(qa.assistant, "open_encoder", lambda settings: FakeEncoder())
-        server = make_server(
-            "127.0.0.1", 0, create_app(Live(replace(settings, threshold=0.0))), threaded=True
-        )
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        with listening(create_app(Live(replace(settings, threshold=0.0)))) as address:
+            yield address
 
 
 @pytest.fixture(params=[(1100, "light"), (320, "dark")], ids=["desktop", "phone"])
@@ -104,6 +96,7 @@ def test_filters_are_chips_that_can_be_removed(page: Page) -> None:
         last.get_by_role("button", name="Ask again without").first.click()
         expect(chips).to_have_count(left)
     expect(last.locator(".asked")).to_have_text("Where is the Danube, (Black Forest)?")
+    expect(last.locator(".quote").first).to_be_visible()  # only what is answered is kept
     page.reload()
     expect(page.locator("#thread > li")).to_have_count(6)
     page.get_by_role("button", name="Ask again without phrase: the Danube").click()
@@ -135,7 +128,7 @@ def test_newer_sources_are_named_and_open(page: Page) -> None:
     assert fits(page)
     keep(page, "newer")
     note.get_by_role("link", name="dir/b.md").click()
-    expect(page.locator("h1")).to_have_text("Mines")
+    expect(page.locator("#pane-title")).to_have_text("Mines")
 
 
 def test_syntax_that_does_not_fit_is_explained(page: Page) -> None:

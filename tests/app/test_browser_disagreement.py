@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from app.test_serve import started
 from fakes import fill
 from qa.config import Settings
 from qa.encoder import open_encoder
@@ -38,12 +36,9 @@ def address(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     fill(settings.corpus, FILES)
     shutil.copytree(exported, settings.index)
     build(settings, open_encoder(settings))
-    command = [sys.executable, "-m", "qa", "serve", "--port", "0", "--index", str(settings.index)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout
-        found = re.search(r"http://\S+", server.stdout.readline())
-        assert found
-        yield found[0]
+    with started("-m", "qa", "serve", "--port", "0", "--index", str(settings.index)) as found:
+        server, port = found
+        yield f"http://127.0.0.1:{port}"
         server.terminate()
         assert server.wait(30) == 0
 
@@ -86,7 +81,7 @@ def test_both_quotes_stand_side_by_side_or_below_each_other(page: Page) -> None:
     assert beside is (page.evaluate("innerWidth") > 1000)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     block.get_by_role("link", name="The new survey").click()
-    expect(page.locator("mark").first).to_contain_text("2,888 metres")
+    expect(page.locator("#pane mark").first).to_contain_text("2,888 metres")
 
 
 def test_a_copy_is_named_with_a_link(page: Page) -> None:
@@ -95,4 +90,4 @@ def test_a_copy_is_named_with_a_link(page: Page) -> None:
     expect(entry).to_be_visible()
     expect(page.get_by_role("region", name="Sources differ")).to_have_count(0)
     entry.get_by_role("link").click()
-    expect(page.locator("mark").first).to_contain_text("The queen")
+    expect(page.locator("#pane mark").first).to_contain_text("The queen")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 from test_browser import ARGUMENTS, ask, fits, keep
-from werkzeug.serving import make_server
 
 import qa.assistant
+from app.desk import listening
 from fakes import CORPUS, FakeEncoder, fill
 from qa.app import create_app
 from qa.assistant import Live
@@ -36,15 +35,8 @@ def rivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     build(settings, FakeEncoder())
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(qa.assistant, "open_encoder", lambda settings: FakeEncoder())
-        server = make_server(
-            "127.0.0.1", 0, create_app(Live(replace(settings, threshold=0.0))), threaded=True
-        )
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        with listening(create_app(Live(replace(settings, threshold=0.0)))) as address:
+            yield address
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 from test_browser import ARGUMENTS, SANCTIONS, WORLD_CUP, ask, fits, keep
 
+from app.test_serve import started
 from qa.config import Settings
 from qa.verify import read_citations
 
@@ -22,20 +21,17 @@ QUOTE = "The US Treasury estimated over $330 billion in targeted sanctions by mi
 
 
 @pytest.fixture
-def served(article_index: Settings, tmp_path: Path) -> Iterator[str]:
+def served(
+    article_index: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """The address of a server over the article that keeps feedback in a folder of this test."""
     shutil.copytree(article_index.corpus, tmp_path / "corpus")
-    command = [sys.executable, "-m", "qa", "serve", "--port", "0"]
-    command += ["--index", str(article_index.index)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as server:
-        assert server.stdout
-        address = re.search(r"http://\S+", server.stdout.readline())
-        assert address
-        try:
-            yield address[0]
-        finally:
-            server.terminate()
-            assert server.wait(20) == 0
+    command = ["-m", "qa", "serve", "--port", "0", "--index", str(article_index.index)]
+    monkeypatch.chdir(tmp_path)
+    with started(*command) as (server, port):
+        yield f"http://127.0.0.1:{port}"
+        server.terminate()
+        assert server.wait(20) == 0
 
 
 @pytest.fixture(params=[(1100, "light"), (320, "dark")], ids=["desktop", "phone"])
@@ -116,7 +112,8 @@ def test_an_answer_and_the_thread_are_exported(page: Page, tmp_path: Path) -> No
 
 def test_markdown_is_exported(page: Page, tmp_path: Path) -> None:
     ask(page, SANCTIONS)
-    opened(page, "Export the thread")
+    expect(page.get_by_text("Export the thread")).to_be_hidden()  # it is this answer
+    opened(page, "Export this answer")
     file = saved(page, "Markdown", tmp_path)
     assert file.suffix == ".md"
     assert "> The US Treasury estimated over \\$330 billion" in file.read_text(encoding="utf-8")

@@ -173,7 +173,7 @@ def test_it_ends_with_its_parent() -> None:
         os.kill(os.getpid(), 9)
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     child = int(done.stdout)
     for _ in range(50):
         state = Path(f"/proc/{child}/stat")
@@ -197,5 +197,5 @@ def test_it_imports_nothing_heavy() -> None:
         "heavy = {'numpy', 'torch', 'openvino', 'tantivy', 'flask', 'lxml', 'pypdfium2'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8")
     assert done.stdout.strip() == "[]", done.stderr

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from qa.errors import (
     UnknownGeneration,
 )
 from qa.ingest import build
-from qa.stores import dense, generation
+from qa.stores import dense, generation, local
 from qa.stores.local import LocalStore
 from qa.types import Vectors
 
@@ -62,7 +63,7 @@ def test_a_generation_is_described_by_its_manifest(indexed: Settings, fake: Fake
     assert folder.name == report.generation
     assert folder.name.startswith("21000101T000000000-")
     assert manifest.created == "2100-01-01T00:00:00+00:00"
-    assert (manifest.format, manifest.model, manifest.dimension) == (3, "fake-1", 256)
+    assert (manifest.format, manifest.model, manifest.dimension) == (4, "fake-1", 256)
     assert sorted(manifest.sources) == ["cities/vienna.md", "notes.txt", "rivers.md"]
     assert manifest.counts == {"sources": 3, "passages": report.passages["total"]}
     on_disk = {path.relative_to(folder).as_posix() for path in written(folder) if path.is_file()}
@@ -147,8 +148,23 @@ def test_another_format_is_refused_and_rebuilt(indexed: Settings, fake: FakeEnco
     resealed(indexed.index, format=99)
     with pytest.raises(IndexIncompatible) as caught:
         LocalStore.open(indexed.index)
-    assert (caught.value.field, caught.value.expected, caught.value.found) == ("format", 3, 99)
-    assert build(indexed, fake).reason == "the format of an index is now 3, was 99"
+    assert (caught.value.field, caught.value.expected, caught.value.found) == ("format", 4, 99)
+    assert build(indexed, fake).reason == "the format of an index is now 4, was 99"
+    LocalStore.open(indexed.index).close()
+
+
+def test_a_lock_of_tantivy_is_no_part_of_a_generation(
+    indexed: Settings, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock that outlived the writer by a moment once made the new index count as damaged."""
+    write = local.write
+
+    def leaving_a_lock(folder: Path, *given: Any) -> None:
+        write(folder, *given)
+        (folder / "lexical" / ".tantivy-meta.lock").touch()
+
+    monkeypatch.setattr(local, "write", leaving_a_lock)
+    build(indexed, fake, full=True)
     LocalStore.open(indexed.index).close()
 
 
@@ -169,7 +185,7 @@ with lock(Path(sys.argv[1])):
 def holder(indexed: Settings) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the lock."""
     command = [sys.executable, "-c", HOLD, str(indexed.index)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
         assert process.stdout
         assert process.stdout.readline() == "held\n"
         yield process
@@ -421,3 +437,73 @@ def test_write_file_replaces_as_a_whole(tmp_path: Path) -> None:
         generation.write_file(target, data)
         assert target.read_bytes() == data
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+# large files
+
+
+def test_a_large_file_that_nothing_touched_is_not_read_again(
+    indexed: Settings, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generation, "_LARGE", 1)
+    build(indexed, fake, full=True)
+    folder = generation.current(indexed.index)
+    digested: list[str] = []
+    digest = generation._digest
+
+    def listening(path: Path) -> str:
+        digested.append(path.name)
+        return digest(path)
+
+    monkeypatch.setattr(generation, "_digest", listening)
+    LocalStore.open(indexed.index).close()
+    assert digested == []
+    LocalStore.open(indexed.index, trusting=False).close()
+    assert len(digested) == len(generation.Manifest.read(folder).files)
+
+
+@pytest.mark.parametrize("keeps_times", [False, True])
+def test_a_large_file_that_was_touched_is_read(
+    indexed: Settings, fake: FakeEncoder, monkeypatch: pytest.MonkeyPatch, keeps_times: bool
+) -> None:
+    """Its time of change cannot be set back."""
+    monkeypatch.setattr(generation, "_LARGE", 1)
+    build(indexed, fake, full=True)
+    path = generation.current(indexed.index) / "dense.faiss"
+    before = path.stat()
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    if keeps_times:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(IndexDamaged, match=r"dense\.faiss is not what was written"):
+        LocalStore.open(indexed.index)
+
+
+def test_a_copied_index_is_checked_and_opened(
+    indexed: Settings, fake: FakeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generation, "_LARGE", 1)
+    build(indexed, fake, full=True)
+    shutil.copytree(indexed.index, tmp_path / "copy")
+    live = generation.current(indexed.index).name
+    assert LocalStore.open(tmp_path / "copy").generation == live
+
+
+def test_an_index_of_the_format_before_is_named_and_built_anew(
+    indexed: Settings, fake: FakeEncoder
+) -> None:
+    """Its manifest had no stamps."""
+    resealed(indexed.index, format=3)
+    path = generation.current(indexed.index) / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    del manifest["stamps"]
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    name = f"{path.parent.name.partition('-')[0]}-{sha256(path)[:8]}"
+    path.parent.rename(path.parent.with_name(name))
+    (indexed.index / "CURRENT").write_text(name)
+    with pytest.raises(IndexIncompatible, match="qa index") as caught:
+        LocalStore.open(indexed.index)
+    assert (caught.value.field, caught.value.expected, caught.value.found) == ("format", 4, 3)
+    report = build(indexed, fake)
+    assert report.reason == "the format of an index is now 4, was 3"

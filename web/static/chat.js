@@ -1,11 +1,18 @@
-// The chat: ask the JSON interface, show what it returns. Source text only ever becomes text nodes.
+// The chat: ask, show what comes back, open a citation beside it, keep the thread.
 
-import { differences } from "./disagreement.js";
-import { make, marked, plural, sourceLink } from "./dom.js";
+import { account, replyElement, spoken } from "./answer.js";
+import { make, post, sourceLink } from "./dom.js";
 import { exportControl } from "./export.js";
 import { feedbackControl } from "./feedback.js";
-import { asked as filtered, chips, notices, nothingLeft } from "./filters.js";
+import { chips, notices } from "./filters.js";
 import { addTurn, dropTurn, forgetTurns, searchedFor, turnsBefore } from "./followup.js";
+import { noteGeneration } from "./freshness.js";
+import { currentThread, keepThread, newThread, remember, titleOf } from "./history.js";
+import { closePane, openPage, paneIsOpen } from "./pane.js";
+import { hidePreview, previews } from "./preview.js";
+import { enhance, showCited } from "./reader.js";
+import { placeTools, suggest } from "./rebuild.js";
+import { chosenSources, enhanceSources } from "./sources.js";
 
 const thread = document.getElementById("thread");
 const composer = document.getElementById("composer");
@@ -13,144 +20,16 @@ const box = document.getElementById("question");
 const welcome = document.getElementById("welcome");
 const clear = document.getElementById("clear");
 const announcement = document.getElementById("announcement");
-const STORED = "qa-thread";
-
-/** Return where a quote stands, in words. */
-function place(found) {
-  const parts = [...found.section];
-  if (found.page !== null) parts.push(`page ${found.page}`);
-  parts.push(`line ${found.line}`);
-  return `${found.uri} · ${parts.join(" · ")}`;
-}
-
-function likelihood(confidence) {
-  const words = [
-    [0.95, "very confident"],
-    [0.8, "confident"],
-    [0.5, "fairly confident"],
-    [0, "not confident"],
-  ];
-  const [, word] = words.find(([least]) => confidence >= least);
-  return `${word} that the sources answer this (${Math.min(99, Math.round(confidence * 100))}%)`;
-}
-
-function citationNumber(citation) {
-  return make(
-    "a",
-    {
-      class: "number",
-      href: citation.link,
-      title: `Open ${citation.title} at this sentence`,
-      "aria-label": `Source ${citation.number}: ${citation.title}, line ${citation.line}`,
-    },
-    String(citation.number),
-  );
-}
-
-function quote(sentence, citation) {
-  return make(
-    "blockquote",
-    { class: "quote", cite: citation.link },
-    sentence.plain,
-    citationNumber(citation),
-  );
-}
-
-function alsoIn(places) {
-  const links = places.map((other) => make("a", { href: sourceLink(other) }, other.uri));
-  return make(
-    "span",
-    { class: "facts" },
-    "Also in: ",
-    ...links.flatMap((link, place) => (place ? [", ", link] : [link])),
-  );
-}
-
-function citationEntry(citation) {
-  const dated = citation.date ? ` (${citation.date})` : "";
-  const entry = make(
-    "li",
-    {},
-    `${citation.number}. `,
-    make("a", { href: citation.link }, citation.title),
-    dated,
-    make("span", { class: "facts" }, place(citation)),
-  );
-  for (const reference of citation.references) {
-    entry.append(make("span", { class: "facts" }, `cites ${reference}`));
-  }
-  if (citation.also.length) entry.append(alsoIn(citation.also));
-  return entry;
-}
-
-function passageEntry(passage) {
-  const ranks = Object.entries(passage.ranks)
-    .filter(([, rank]) => rank !== null)
-    .map(([channel, rank]) => `${rank} by ${channel === "dense" ? "meaning" : "words"}`)
-    .join(", ");
-  return make(
-    "li",
-    {},
-    make("a", { href: sourceLink(passage) }, passage.title),
-    make("span", { class: "facts" }, `${place(passage)} · rank ${ranks}`),
-    make("blockquote", {}, ...marked(passage.uri, passage.text, passage.highlights)),
-  );
-}
-
-function passageList(passages) {
-  return make("ol", { class: "passages" }, ...passages.map(passageEntry));
-}
-
-function answered(reply) {
-  const numbered = new Map(reply.citations.map((citation) => [citation.number, citation]));
-  return make(
-    "div",
-    { class: "reply" },
-    make(
-      "div",
-      {},
-      ...reply.answer.map((sentence) => quote(sentence, numbered.get(sentence.citation))),
-    ),
-    make("ol", { class: "citations", "aria-label": "Sources" }, ...reply.citations.map(citationEntry)),
-    differences(reply.disagreements),
-    make(
-      "details",
-      {},
-      make("summary", {}, `${plural(reply.passages.length, "passage")} behind this answer`),
-      passageList(reply.passages),
-    ),
-    make("p", { class: "facts" }, `${likelihood(reply.confidence)} · ${reply.took_ms} ms`),
-  );
-}
-
-function refused(reply) {
-  if (nothingLeft(reply)) {
-    return make("div", { class: "reply refusal" }, make("h3", {}, "Nothing was left to search."));
-  }
-  const nearest = reply.passages.slice(0, 3);
-  const searched = `Searched: ${plural(Number(thread.dataset.sources), "source")}. `;
-  return make(
-    "div",
-    { class: "reply refusal" },
-    make("h3", {}, "The sources do not answer this."),
-    make(
-      "p",
-      { class: "facts" },
-      (filtered(reply) ? "Searched: what fits the filters. " : searched) +
-        `The chance that they answer is ${Math.round(reply.confidence * 100)}%.`,
-    ),
-    nearest.length
-      ? make("section", {}, make("h3", {}, "Related, not an answer"), passageList(nearest))
-      : null,
-  );
-}
+let kept = newThread();
+/** The citations of the answer that the pane shows, and which of them: what the arrows step through. */
+let reading = null;
 
 function failed(message) {
   return make("div", { class: "reply trouble", role: "alert" }, make("strong", {}, "That did not work."), message);
 }
 
 function add(question, content) {
-  const item = make("li", {}, make("h2", { class: "asked" }, question), content);
+  const item = make("li", {}, make("h2", { class: "asked", dir: "auto" }, question), content);
   thread.append(item);
   welcome.hidden = true;
   clear.hidden = false;
@@ -158,49 +37,23 @@ function add(question, content) {
 }
 
 function show(item, reply) {
-  const content = reply.answered ? answered(reply) : refused(reply);
+  const content = replyElement(reply, Number(thread.dataset.sources));
   const searched = searchedFor(reply, () => ask(reply.question, { typed: true }));
   if (searched) content.prepend(searched);
   content.prepend(...chips(reply, ask));
   content.append(
     ...notices(reply),
-    make("div", { class: "tools" }, feedbackControl(reply), exportControl("Export this answer", () => [reply])),
+    make("div", { class: "tools" }, ...account(reply), exportControl("Export this answer", () => [reply]), feedbackControl(reply)),
   );
+  previews(content, reply);
   item.reply = reply;
   item.lastElementChild.replaceWith(content);
 }
 
-function stored() {
-  try {
-    return JSON.parse(sessionStorage.getItem(STORED)) ?? [];
-  } catch {
-    return [];
-  }
-}
-
-function keep(reply) {
-  try {
-    sessionStorage.setItem(STORED, JSON.stringify([...stored(), reply].slice(-50)));
-  } catch {
-    // a full or forbidden storage only means that the thread ends with the page
-  }
-}
-
-/** Return the reply to a question after others; throw an Error with a message for people. */
-async function request(question, history) {
-  let response;
-  try {
-    response = await fetch("/api/v1/answer", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ question, history }),
-    });
-  } catch {
-    throw new Error("The server does not answer. Is `qa serve` still running?");
-  }
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(body.detail ?? `The server replied ${response.status}.`);
-  return body;
+function keep(reply, typed) {
+  kept.turns.push({ reply, typed });
+  kept.updated = new Date().toISOString();
+  keepThread(kept);
 }
 
 /** Ask within the thread, or the words as typed, without what came before. */
@@ -210,15 +63,12 @@ async function ask(question, { typed = false } = {}) {
   const item = add(question, make("p", { class: "reply waiting" }, "Searching…"));
   item.scrollIntoView({ block: "start" });
   try {
-    const reply = await request(question, turnsBefore(turn));
+    const body = { question, history: turnsBefore(turn), sources: chosenSources() };
+    const reply = await (await post("/api/v1/answer", body)).json();
     show(item, reply);
-    if (item.isConnected) keep({ ...reply, typed });
-    const sentences = reply.answer.map((sentence) => sentence.plain).join(" ");
-    const differ = reply.disagreements.length ? " Sources differ." : "";
-    const said = reply.answered
-      ? `${sentences} ${plural(reply.citations.length, "source")}.${differ}`
-      : nothingLeft(reply) ? "" : "The sources do not answer this.";
-    announcement.textContent = [said, ...reply.notices.map((notice) => notice.text)].join(" ").trim();
+    if (item.isConnected) keep(reply, typed);
+    announcement.textContent = spoken(reply);
+    noteGeneration(reply.generation);
   } catch (error) {
     dropTurn(turn);
     item.lastElementChild.replaceWith(failed(error.message));
@@ -226,6 +76,135 @@ async function ask(question, { typed = false } = {}) {
   }
   item.scrollIntoView({ block: "start" });
 }
+
+// the pane: sources and citations
+
+/** Return the address of a citation, with the other quotes of its answer from the same source. */
+function withOthers(citation, reply) {
+  const others = reply.citations.filter((other) => other !== citation && other.uri === citation.uri);
+  return sourceLink(citation) + others.map(({ start, end }) => `&near=${start}-${end}`).join("");
+}
+
+function stepper(step, label, mark) {
+  const button = make("button", { type: "button", class: "icon", "aria-label": label }, mark);
+  button.addEventListener("click", () => stepTo(step));
+  return button;
+}
+
+function readingControls() {
+  if (!reading || reading.reply.citations.length < 2) return [];
+  const { index, reply } = reading;
+  return [
+    stepper(-1, "Previous citation", "‹"),
+    make("span", { class: "facts" }, `${index + 1} of ${reply.citations.length}`),
+    stepper(1, "Next citation", "›"),
+  ];
+}
+
+function stepTo(step) {
+  const count = reading.reply.citations.length;
+  read(reading.reply, (reading.index + step + count) % count);
+}
+
+/** Open a citation of a reply beside the thread. */
+function read(reply, index) {
+  reading = { reply, index };
+  document.querySelectorAll(".number[aria-current]").forEach((number) => number.removeAttribute("aria-current"));
+  const item = [...thread.children].find((entry) => entry.reply === reply);
+  const { number } = reply.citations[index];
+  item?.querySelector(`.number[data-number="${number}"]`)?.setAttribute("aria-current", "true");
+  openInside(withOthers(reply.citations[index], reply), readingControls);
+}
+
+/** Open a page of ours in the pane; `again` where it is there already, only older. */
+function openInside(address, controls = () => [], again = false) {
+  hidePreview();
+  let leave = () => {};
+  openPage(address, {
+    controls,
+    again,
+    onClose: () => leave(),
+    ready: (content) => {
+      if (content.dataset.uri) {
+        enhance(content);
+        showCited(content);
+      } else if (content.querySelector("#source-list")) {
+        leave = enhanceList(content);
+      }
+    },
+  });
+}
+
+function enhanceList(content) {
+  const forget = enhanceSources(content);
+  placeTools(content.querySelector("#index-place"));
+  if (content.querySelector("#drop")) {
+    import("./upload.js").then(({ enhanceUploads }) => enhanceUploads(content, suggest));
+  }
+  return () => {
+    forget();
+    placeTools(null);
+  };
+}
+
+const plainClick = (event) => !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button);
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a");
+  if (!link || !plainClick(event) || link.hasAttribute("download")) return;
+  const { reply } = link.closest("#thread > li") ?? {};
+  const cited = reply?.citations.findIndex(({ number }) => String(number) === link.dataset.number) ?? -1;
+  const source = link.origin === location.origin && link.pathname.startsWith("/sources");
+  if (cited >= 0) {
+    event.preventDefault();
+    read(reply, cited);
+  } else if (source || "inside" in link.dataset) {
+    event.preventDefault();
+    reading = null;
+    openInside(link.pathname + link.search);
+  } else if (link.closest(".examples")) {
+    event.preventDefault();
+    ask(link.textContent);
+  }
+});
+
+document.addEventListener("qa-refreshed", () => {
+  if (document.querySelector("#pane-body #source-list")) openInside("/sources", undefined, true);
+});
+
+// the keyboard
+
+function moveAmongNumbers(number, step) {
+  const numbers = [...number.closest("li").querySelectorAll(".quote .number")];
+  numbers[(numbers.indexOf(number) + step + numbers.length) % numbers.length].focus();
+}
+
+const takesKeys = (element) => element.matches("textarea, input, select, .table");
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const focused = document.activeElement;
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (event.key === "Escape") {
+    if (!hidePreview() && paneIsOpen()) closePane();
+  } else if (event.key === "/" && !takesKeys(focused) && !composer.inert) {
+    event.preventDefault();
+    box.focus();
+  } else if (step && focused.matches(".quote .number")) {
+    event.preventDefault();
+    moveAmongNumbers(focused, step);
+  } else if (step && paneIsOpen() && reading && !takesKeys(focused)) {
+    event.preventDefault();
+    if (reading.reply.citations.length > 1) stepTo(step);
+  }
+});
+
+box.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    composer.requestSubmit();
+  }
+});
 
 composer.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -236,39 +215,77 @@ composer.addEventListener("submit", (event) => {
   ask(question);
 });
 
-box.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-    event.preventDefault();
-    composer.requestSubmit();
-  }
-});
+// the thread and those before it
 
-document.addEventListener("keydown", (event) => {
-  if (event.key === "/" && !document.activeElement.matches("textarea") && !event.ctrlKey && !event.metaKey) {
-    event.preventDefault();
-    box.focus();
-  }
-});
-
-clear.addEventListener("click", () => {
-  sessionStorage.removeItem(STORED);
+function empty() {
   forgetTurns();
   thread.replaceChildren();
   welcome.hidden = false;
   clear.hidden = true;
+}
+
+function draw(found) {
+  empty();
+  kept = found;
+  for (const { reply, typed } of found.turns) {
+    addTurn(reply.question, typed);
+    show(add(reply.question, make("p")), reply);
+  }
+  document.title = found.turns.length ? `${titleOf(found)} · qa` : "qa: ask your documents";
+}
+
+/** Mark the answers on the page whose sources have changed since. */
+async function check() {
+  const shown = [...thread.children].filter((item) => item.reply);
+  if (!shown.length) return;
+  const { markStale } = await import("./stale.js");
+  const entries = shown.map((item) => ({ reply: item.reply, element: item.lastElementChild }));
+  await markStale(entries, ask).catch(() => {}); // what could not be checked is not marked
+}
+
+function begin() {
+  draw(newThread());
+  remember(null);
   box.focus();
+}
+
+clear.addEventListener("click", begin);
+document.addEventListener("qa-check", check);
+
+const past = document.getElementById("history");
+past.hidden = false;
+past.addEventListener("click", async () => {
+  const { openHistory } = await import("./threads.js");
+  await openHistory({
+    current: () => kept.id,
+    open: (found) => {
+      closePane();
+      remember(found.id);
+      draw(found);
+      check();
+    },
+    removed: (found) => {
+      if (found.id === kept.id) draw(newThread());
+    },
+  });
 });
 
 document
   .getElementById("thread-tools")
   .append(exportControl("Export the thread", () => [...thread.children].flatMap((item) => item.reply ?? [])));
 
-for (const reply of stored()) {
-  addTurn(reply.question, reply.typed);
-  show(add(reply.question, make("p")), reply);
-}
-const asked = new URLSearchParams(location.search).get("q");
-if (asked) {
+async function start() {
+  box.focus({ preventScroll: true });
+  const before = await currentThread();
+  if (before?.turns.length) {
+    draw(before);
+    check();
+  }
+  const asked = new URLSearchParams(location.search).get("q");
+  if (!asked) return;
   history.replaceState(null, "", "/");
-  ask(asked);
+  if ("hold" in composer.dataset) box.value = asked; // a page of another site must not start work
+  else ask(asked);
 }
+
+start();

@@ -59,3 +59,14 @@ export function marked(uri, text, spans) {
   setBack(characters.slice(reach).join(""));
   return nodes;
 }
+
+/** Return where the text of a passage begins behind the headings that its place names already. */
+export function headingsEnd(passage, characters) {
+  const known = new Set([passage.title, ...passage.section]);
+  let reach = 0;
+  for (let end = 0; (end = characters.indexOf("\n", reach)) >= 0; reach = end + 1) {
+    const line = characters.slice(reach, end).join("").trim();
+    if (line && !known.has(line.replace(/^#+\s*/, ""))) break;
+  }
+  return reach;
+}

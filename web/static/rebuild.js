@@ -1,6 +1,7 @@
 // The Rebuild button: start a job, show its progress, then its report in words.
 
 import { fetched, make, plural, post } from "./dom.js";
+import { refresh } from "./freshness.js";
 
 const JOBS = "/api/v1/index/jobs";
 const button = document.getElementById("rebuild");
@@ -10,7 +11,9 @@ const bar = document.getElementById("job-bar");
 const pace = document.getElementById("job-pace");
 const cancel = document.getElementById("job-cancel");
 const result = document.getElementById("job-result");
+const badge = document.getElementById("job-badge");
 let cancelling = false;
+let waiting = null;
 const PHASES = {
   start: "Starting",
   read: "Reading the files",
@@ -77,24 +80,27 @@ function failed(message) {
   return [make("p", { class: "failed" }, make("strong", {}, "The index was not rebuilt. "), message)];
 }
 
-/** Bring what the page says of the sources up to date, without losing the thread. */
-async function refresh() {
-  const response = await fetch("/", { cache: "no-store" });
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  const open = document.querySelector("#sources details")?.open;
-  page.querySelector("#sources details")?.toggleAttribute("open", Boolean(open));
-  for (const id of ["sources", "trouble"]) {
-    document.getElementById(id).replaceWith(page.getElementById(id));
-  }
-  document.getElementById("thread").dataset.sources = page.getElementById("thread").dataset.sources;
-  for (const id of ["question", "ask"]) {
-    document.getElementById(id).disabled = page.getElementById(id).disabled;
-  }
+/** Put the controls into an element, or back to where they are at home. */
+export function placeTools(element) {
+  const tools = document.getElementById("index-tools");
+  const held = tools.contains(document.activeElement) ? document.activeElement : waiting;
+  (element ?? document.getElementById("index-home")).append(tools);
+  const needed = document.querySelector("#trouble [role=alert]") || !panel.hidden || result.hasChildNodes();
+  tools.hidden = !element && !(tools.dataset.home && needed);
+  waiting = element ? null : held;
+  queueMicrotask(() => (waiting = null)); // they come back at once, or the focus is elsewhere
+  if (element) held?.focus({ preventScroll: true });
+}
+
+/** Say what to do next, at the button that does it. */
+export function suggest(message) {
+  result.replaceChildren(make("p", {}, message));
 }
 
 function showEnd(job) {
   const focused = panel.contains(document.activeElement);
   panel.hidden = true;
+  badge.hidden = true;
   button.disabled = false;
   if (focused) button.focus();
   const nodes = {
@@ -110,6 +116,7 @@ function showEnd(job) {
 
 function showError(error) {
   panel.hidden = true;
+  badge.hidden = true;
   button.disabled = false;
   result.replaceChildren(...failed(error.message));
 }
@@ -131,6 +138,7 @@ function follow(job) {
   result.replaceChildren();
   status.textContent = "";
   panel.hidden = false;
+  badge.hidden = false;
   showProgress(job);
   const stream = new EventSource(`${JOBS}/${job.id}`);
   stream.addEventListener("progress", (event) => showProgress(JSON.parse(event.data)));
@@ -166,6 +174,7 @@ cancel.addEventListener("click", async () => {
 });
 
 button.hidden = false;
+if (document.querySelector("#trouble [role=alert]")) document.getElementById("index-tools").dataset.home = "yes";
 request(JOBS)
   .then(({ jobs }) => jobs[0]?.state === "running" && follow(jobs[0]))
   .catch(() => {}); // the button still says what is wrong when it is pressed

@@ -1,11 +1,10 @@
-// Bring the marked sentence into view, and let "back" return to the thread where it was left.
+// The page of a source on its own: "back" returns to the thread where it was left.
 
-const cited = document.querySelector("article mark");
-if (cited) {
-  cited.tabIndex = -1;
-  cited.focus({ preventScroll: true });
-  cited.scrollIntoView({ block: "center" });
-}
+import { enhance, showCited } from "./reader.js";
+
+const content = document.getElementById("content");
+enhance(content);
+showCited(content);
 
 const back = document.getElementById("back");
 const fromChat = document.referrer && new URL(document.referrer).pathname === "/";

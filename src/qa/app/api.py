@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
-from flask import Response, current_app, jsonify
+from flask import Response, current_app, g, jsonify
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.types import ResponseDict
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from qa.app.problems import of_error
+from qa.app.cited import cited_places
+from qa.app.metrics import ANSWERS, FALLBACK, INDEX_AGE, LATENCY, QUEUE
+from qa.app.problems import advice, of_error
+from qa.app.queue import abandoned, queue
 from qa.assistant import LONGEST_QUESTION, MOST_PASSAGES, MOST_TURNS, Live
+from qa.config import Settings
 from qa.errors import QAError, QuestionError, UnknownSource
 from qa.types import Answer, Document, Order, SkippedSource, SourceInfo
 from qa.verify import CheckedCitation, Cited, verify
@@ -26,9 +32,17 @@ LONGEST_INTERPRETED = 2 * LONGEST_QUESTION
 
 
 class Request(BaseModel):
-    """A body in which an unknown field is refused."""
+    """A body in which an unknown field is refused.
+
+    Every text of it needs a limit of some kind: without one, pydantic lets half of a surrogate pair
+    through, which can be neither kept nor sent.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+#: The uri of a source, whether there is one of that name or not.
+Uri = Annotated[str, Field(min_length=1)]
 
 
 class Turn(Request):
@@ -42,7 +56,7 @@ class AnswerRequest(Request):
 
     question: str = Field(min_length=1, max_length=LONGEST_QUESTION)
     limit: int = Field(5, ge=1, le=MOST_PASSAGES, description="passages to return")
-    sources: list[str] | None = Field(None, min_length=1, description="uris: only these")
+    sources: list[Uri] | None = Field(None, min_length=1, description="uris: only these")
     after: str | None = Field(None, pattern=DAY, description="only sources of that day or later")
     before: str | None = Field(None, pattern=DAY, description="only those of that day or earlier")
     sort: Order = Field("relevance", description="order of the passages: best or newest first")
@@ -86,16 +100,22 @@ class StatusReply(BaseModel):
     passages: int
     skipped: list[SkippedSource]
     threshold: float
+    fallback: str | None = Field(
+        description="where an earlier generation stands in for one that cannot be used: why, and "
+        "what to do"
+    )
 
 
 class QuotedCitation(Request):
     """A quote and where it is said to stand."""
 
-    uri: str = Field(min_length=1)
+    uri: Uri
     start: int = Field(ge=0, description="0-based, in code points of the source's text")
     end: int = Field(ge=0, description="exclusive")
     quote: str = Field(min_length=1)
-    sha256: str | None = Field(None, description="of the file that was cited, to find it renamed")
+    sha256: str | None = Field(
+        None, max_length=64, description="of the file that was cited, to find it renamed"
+    )
 
 
 class VerifyRequest(Request):
@@ -126,7 +146,7 @@ def problem_response(description: str) -> dict[str, Any]:
     }
 
 
-_NO_INDEX = problem_response("No usable index; the detail names the command that makes one.")
+_NO_INDEX = problem_response("No usable index, or it took too long; the detail says what to do.")
 _INVALID = problem_response("A field does not fit; the detail names it.")
 _UNKNOWN = problem_response("No such source.")
 BODY_PROBLEMS: ResponseDict = {
@@ -135,26 +155,25 @@ BODY_PROBLEMS: ResponseDict = {
     "415": problem_response("The content type is not application/json."),
     "422": _INVALID,
 }
+GUARD_PROBLEMS: ResponseDict = {
+    "401": problem_response("The token is missing or wrong."),
+    "403": problem_response("The request comes from a page of another site."),
+    "421": problem_response("The server is not called by that name."),
+    "429": problem_response("Too many requests; Retry-After says when to come again."),
+}
 _ASK_RESPONSES: ResponseDict = {"200": AnswerReply, **BODY_PROBLEMS, "503": _NO_INDEX}
 _VERIFY_RESPONSES: ResponseDict = {
     "200": VerifyReply,
     **BODY_PROBLEMS,
-    "503": problem_response("No usable index, or no corpus; the detail names what to do."),
+    "503": problem_response("No usable index, no corpus, or it took too long."),
 }
 
 QUESTIONS = Tag(name="questions", description="Ask, and get quoted answers.")
 INDEX = Tag(name="index", description="What the answers are taken from.")
 _operation = Tag(name="operation", description="For whoever runs the server.")
 
-api = APIBlueprint("api", __name__, url_prefix="/api/v1")
-operation = APIBlueprint("operation", __name__)
-
-ANSWERS = Counter("qa_answers_total", "Questions replied to", ["outcome"])
-LATENCY = Histogram(
-    "qa_answer_seconds",
-    "Time to reply to a question",
-    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
-)
+api = APIBlueprint("api", __name__, url_prefix="/api/v1", abp_responses=GUARD_PROBLEMS)
+operation = APIBlueprint("operation", __name__, abp_responses=GUARD_PROBLEMS)
 
 
 def live() -> Live:
@@ -163,14 +182,20 @@ def live() -> Live:
     return found
 
 
+def fallback() -> str | None:
+    """Say why an earlier generation answers, and what to do; None while the live one does."""
+    trouble = live().trouble
+    return advice(trouble) if trouble else None
+
+
 @api.post("/answer", tags=[QUESTIONS], responses=_ASK_RESPONSES)
 def answer(body: AnswerRequest) -> Response:
     """Answer a question with sentences quoted from the sources, or refuse."""
+    _check_limits(body, live().settings)
+    answering = live()
     try:
-        reply = (
-            live()
-            .assistant()
-            .ask(
+        reply = queue().run(
+            lambda: answering.assistant().ask(
                 body.question,
                 limit=body.limit,
                 sources=body.sources,
@@ -184,7 +209,22 @@ def answer(body: AnswerRequest) -> Response:
         return of_error(QuestionError("sources", str(error)))
     ANSWERS.labels("answered" if reply.answered else "refused").inc()
     LATENCY.observe(reply.took_ms / 1000)
+    cited_places().note(reply)
+    g.facts = {"answered": reply.answered, "generation": reply.generation}
+    if live().settings.log_questions:
+        g.facts["question"] = body.question
     return jsonify(dataclasses.asdict(reply))
+
+
+def _check_limits(body: AnswerRequest, settings: Settings) -> None:
+    """Refuse what fits the schema, but not the settings of this server."""
+    for field, asked, most in (
+        ("question", len(body.question), settings.max_question),
+        ("limit", body.limit, settings.max_passages),
+        ("history", len(body.history), settings.max_history),
+    ):
+        if asked > most:
+            raise QuestionError(field, f"{asked} is more than the {most} that this server takes")
 
 
 @api.get("/sources", tags=[INDEX], responses={"200": SourcesReply, "503": _NO_INDEX})
@@ -222,6 +262,7 @@ def status() -> Response:
         passages=manifest.counts["passages"],
         skipped=[dataclasses.asdict(entry) for entry in manifest.skipped],
         threshold=assistant.threshold,
+        fallback=fallback(),
     )
 
 
@@ -230,7 +271,8 @@ def verify_citations(body: VerifyRequest) -> Response:
     """Say of each citation whether it is valid, moved, changed or missing in the files now."""
     generation = live().assistant().store.generation
     cited = [Cited(**entry.model_dump()) for entry in body.citations]
-    checked = verify(live().settings, cited)
+    settings = live().settings
+    checked = queue().run(lambda: verify(settings, cited, abandoned))
     return jsonify(
         citations=[dataclasses.asdict(entry) for entry in checked], generation=generation
     )
@@ -259,4 +301,11 @@ def readyz() -> Response:
 )
 def metrics() -> Response:
     """Report counters in the text format of Prometheus."""
+    for state, count in zip(("running", "waiting"), queue().state(), strict=True):
+        QUEUE.labels(state).set(count)
+    FALLBACK.set(live().trouble is not None)
+    with contextlib.suppress(QAError):
+        created = datetime.fromisoformat(live().assistant().store.manifest.created)
+        age = (datetime.now(UTC) - created).total_seconds()
+        INDEX_AGE.set(max(0.0, age))  # the clock may have been set back
     return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)

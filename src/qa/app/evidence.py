@@ -14,14 +14,17 @@ from qa.app.api import (
     BODY_PROBLEMS,
     DAY,
     GENERATION,
+    GUARD_PROBLEMS,
     LONGEST_INTERPRETED,
     QUESTIONS,
     QuotedCitation,
     Request,
+    Uri,
     live,
     problem_response,
 )
 from qa.app.problems import of_error
+from qa.app.queue import abandoned, queue
 from qa.assistant import LONGEST_QUESTION, MOST_PASSAGES
 from qa.errors import QuestionError, UnknownSource
 from qa.evidence import FORMATS, Asked, collect, file_name
@@ -32,13 +35,13 @@ from qa.verify import Cited
 MOST_ANSWERS = 200
 MOST_QUOTES = 20
 
-evidence = APIBlueprint("evidence", __name__, url_prefix="/api/v1")
+evidence = APIBlueprint("evidence", __name__, url_prefix="/api/v1", abp_responses=GUARD_PROBLEMS)
 
 
 class Place(Request):
     """A span of a source in the generation that replied."""
 
-    uri: str = Field(min_length=1)
+    uri: Uri
     start: int = Field(ge=0, description="0-based, in code points of the source's text")
     end: int = Field(ge=0, description="exclusive")
 
@@ -56,7 +59,7 @@ class GivenAnswer(Request):
     related: list[Place] = Field(
         [], max_length=MOST_PASSAGES, description="passages shown beside a refusal"
     )
-    sources: list[str] | None = Field(None, min_length=1, description="asked of these only")
+    sources: list[Uri] | None = Field(None, min_length=1, description="asked of these only")
     after: str | None = Field(None, pattern=DAY, description="asked of that day or later")
     before: str | None = Field(None, pattern=DAY, description="asked of that day or earlier")
 
@@ -82,7 +85,7 @@ _RESPONSES: ResponseDict = {
         "content": _content(),
     },
     **BODY_PROBLEMS,
-    "503": problem_response("No usable index, or no corpus; the detail names what to do."),
+    "503": problem_response("No usable index, no corpus, or it took too long."),
 }
 
 
@@ -90,8 +93,13 @@ _RESPONSES: ResponseDict = {
 def export(body: EvidenceRequest) -> Response:
     """Export answers as a file, every quote checked against the files as they are now."""
     replies = [_asked(entry) for entry in body.answers]
+    answering = live()
     try:
-        pack = collect(live().assistant(), live().settings, replies, datetime.now(UTC))
+        pack = queue().run(
+            lambda: collect(
+                answering.assistant(), answering.settings, replies, datetime.now(UTC), abandoned
+            )
+        )
     except UnknownSource as error:
         return of_error(QuestionError("sources", str(error)))
     write, suffix, media = FORMATS[body.format]

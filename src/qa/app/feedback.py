@@ -15,6 +15,7 @@ from pydantic import Field, RootModel
 from qa.app.api import (
     BODY_PROBLEMS,
     GENERATION,
+    GUARD_PROBLEMS,
     LONGEST_INTERPRETED,
     QUESTIONS,
     QuotedCitation,
@@ -24,7 +25,6 @@ from qa.app.api import (
 )
 from qa.app.evidence import MOST_QUOTES
 from qa.app.problems import of_error
-from qa.app.security import refuse_foreign
 from qa.assistant import LONGEST_QUESTION
 from qa.errors import FeedbackError
 from qa.feedback import LONGEST_NOTE, Feedback, append
@@ -32,8 +32,7 @@ from qa.verify import Cited
 
 logger = logging.getLogger(__name__)
 
-feedback = APIBlueprint("feedback", __name__, url_prefix="/api/v1")
-feedback.before_request(refuse_foreign)
+feedback = APIBlueprint("feedback", __name__, url_prefix="/api/v1", abp_responses=GUARD_PROBLEMS)
 
 
 class FeedbackRequest(Request):
@@ -55,7 +54,6 @@ class FeedbackReply(RootModel[Feedback]):
 
 _RESPONSES: ResponseDict = {
     "201": FeedbackReply,
-    "403": problem_response("The request comes from a page of another site."),
     **BODY_PROBLEMS,
     "503": problem_response("The feedback could not be kept; the detail says why."),
 }

@@ -1,75 +1,183 @@
-"""The pages: the chat, and a source with a quote marked."""
+"""The pages: the chat, an answer, the sources, one of them with a quote marked, the status."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, Response, abort, current_app, redirect, render_template, request
 
-from qa.app.api import live
+from qa.answer import link
+from qa.app.access import signed_in
+from qa.app.api import fallback, live
+from qa.app.blocks import blocks, outline
+from qa.app.cited import cited_places
+from qa.app.files import indexed
 from qa.app.problems import advice
-from qa.assistant import LONGEST_QUESTION
-from qa.errors import QAError, UnknownSource
-from qa.types import Document, Mark, Span
+from qa.app.queue import queue
+from qa.app.security import comes_from_elsewhere
+from qa.app.sheet import number_of, sheet
+from qa.app.source_list import listed
+from qa.app.words import confidence_in_words, size_in_words
+from qa.assistant import LONGEST_QUESTION, MOST_TURNS
+from qa.errors import QAError, QuestionError
+from qa.examples import Examples
+from qa.shape import shape
+from qa.types import Document, Span
+from qa.verify import Cited, locate
 
 pages = Blueprint("pages", __name__)
+pages.add_app_template_filter(size_in_words, "size")
+pages.add_app_template_filter(confidence_in_words, "confidence")
+
+#: Spans besides the cited one that a link may mark.
+_MOST_NEAR = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A run of text that is shown in one way."""
-
-    text: str
-    #: "text", "syntax", "footnote"
-    kind: str
-    marked: bool
-    #: what a footnote says, or what stands in the place of markup
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A heading, paragraph or other part of a source."""
-
-    kind: str
-    level: int
-    pieces: tuple[Piece, ...]
+@pages.context_processor
+def everywhere() -> dict[str, Any]:
+    """Return what every page says."""
+    return {
+        "signed_in": signed_in(),
+        "longest": min(LONGEST_QUESTION, live().settings.max_question),
+    }
 
 
 @pages.get("/")
 def chat() -> str:
     """Show the chat."""
+    generation, questions = "", tuple[str, ...]()
+    facts: dict[str, Any] = {"sources": 0, "passages": 0, "skipped": 0, "built": ""}
     try:
         store = live().assistant().store
-        sources: list[Any] = list(store.sources())
-        skipped = store.manifest.skipped
-        trouble = ""
+        generation, trouble = store.generation, ""
+        questions = examples().of(generation)
+        facts = {
+            **store.manifest.counts,
+            "skipped": len(store.manifest.skipped),
+            "built": store.manifest.created,
+        }
     except QAError as error:
-        sources, skipped, trouble = [], (), advice(error)
+        trouble = advice(error)
     return render_template(
         "chat.html",
-        sources=sources,
-        skipped=skipped,
+        **facts,
+        generation=generation,
+        examples=questions,
         trouble=trouble,
-        longest=LONGEST_QUESTION,
+        fallback=fallback(),
+        elsewhere=comes_from_elsewhere(),
+    )
+
+
+def examples() -> Examples:
+    """Return the example questions of the application."""
+    found: Examples = current_app.extensions["qa-examples"]
+    return found
+
+
+@pages.get("/ask")
+def ask() -> str:
+    """Answer on a page that needs no script; a page of another site only fills in the question."""
+    question = request.args.get("q", "").strip()
+    earlier = [turn for turn in request.args.getlist("earlier") if turn.strip()][-MOST_TURNS:]
+    reply, trouble = None, ""
+    if question and not comes_from_elsewhere():
+        answering = live().assistant()
+        try:
+            reply = queue().run(lambda: answering.ask(question, history=earlier))
+            cited_places().note(reply)
+        except QuestionError as error:
+            trouble = str(error)
+    return render_template(
+        "answer.html",
+        question=question,
+        earlier=[*earlier, question][-MOST_TURNS:] if reply else earlier,
+        reply=reply,
+        trouble=trouble,
+    )
+
+
+@pages.get("/sources")
+def sources() -> str:
+    """List the sources, and the files that could not be read."""
+    store = live().assistant().store
+    return render_template(
+        "sources.html",
+        sources=list(listed(store, live().settings)),
+        skipped=store.manifest.skipped,
+        generation=store.generation,
+        uploads=live().settings.uploads,
+        upload_mb=live().settings.upload_mb,
+    )
+
+
+@pages.get("/status")
+def status() -> str:
+    """Show the shape of the index."""
+    store = live().assistant().store
+    return render_template(
+        "status.html",
+        manifest=store.manifest,
+        generation=store.generation,
+        shape=shape(store),
+        cited=cited_places().of(store.generation),
     )
 
 
 @pages.get("/sources/<path:uri>")
-def source(uri: str) -> str:
-    """Show a source; `start` and `end` mark a span of it, in code points."""
-    try:
-        document = live().assistant().store.document(uri)
-    except UnknownSource:
-        abort(404, f"{uri} is not among the sources.")
-    span = _span(document)
+def source(uri: str) -> str | Response:
+    """Show a source; `start` and `end` mark a span of it, in code points.
+
+    With the `quote` that stands there, it is found again where it moved, by the `sha256` of the
+    file also under another name; `near` (repeated, "start-end") marks more, faintly.
+    """
+    quote, span = request.args.get("quote", ""), None
+    place, state = _located(uri, quote)
+    if place and place[0] != uri:
+        again = {"quote": quote, "sha256": request.args.get("sha256", "")}
+        return redirect(f"{link(*place)}&{urlencode(again)}", 302)  # type: ignore[return-value]
+    if state == "missing":
+        abort(404, f"{uri} is not among the sources any more. It said: “{quote}”")
+    document = indexed(uri)
+    if place:
+        span = place[1:]
+    elif not quote:
+        span = _span(document)
+    near = _near(len(document.text))
+    page = number_of(document, span, request.args.get("page", type=int))
+    drawn = request.args.get("view") != "text" and page is not None
+    shown = sheet(document, page, span, near) if drawn and page else None
     return render_template(
-        "source.html", document=document, blocks=list(blocks(document, span)), span=span
+        "source.html",
+        document=document,
+        blocks=list(blocks(document, span, near, shown.within if shown else None)),
+        outline=outline(document),
+        span=span,
+        quote=document.text[slice(*span)] if span else quote,
+        state=state,
+        sheet=shown,
+        has_pages=page is not None,
+        flows=document.uri.lower().endswith((".md", ".markdown")),  # line ends mean nothing
     )
+
+
+def _located(uri: str, quote: str) -> tuple[tuple[str, int, int] | None, str]:
+    """Return where the quote of a link stands now, if anywhere, and what became of it."""
+    if not quote:
+        return None, ""
+    start, end = (request.args.get(name, 0, type=int) for name in ("start", "end"))
+    sha256 = request.args.get("sha256") or None
+    checked = locate(
+        live().assistant().store, Cited(uri, max(0, start), max(0, end), quote, sha256)
+    )
+    if checked.state == "valid":
+        return (uri, checked.start, checked.end), "valid"
+    if checked.moved_to:
+        now = checked.moved_to
+        return (now.uri, now.start, now.end), "moved"
+    return None, checked.state
 
 
 def _span(document: Document) -> Span | None:
@@ -85,55 +193,11 @@ def _span(document: Document) -> Span | None:
     return start, end
 
 
-def blocks(document: Document, span: Span | None) -> Iterator[Block]:
-    """Cut a document into blocks as a reader sees them; together they hold all of its text."""
-    reach = 0
-    text = document.text
-    inline = _Inline(mark for mark in document.marks if mark.kind in ("syntax", "footnote"))
-    for mark in document.marks:
-        if mark.kind not in ("heading", "block", "hidden") or mark.start < reach:
-            continue
-        if text[reach : mark.start].strip():
-            yield Block("between", 0, tuple(_pieces(text, (reach, mark.start), inline, span)))
-        within = (mark.start, mark.end)
-        yield Block(mark.kind, mark.level, tuple(_pieces(text, within, inline, span)))
-        reach = mark.end
-    if text[reach:].strip():
-        yield Block("between", 0, tuple(_pieces(text, (reach, len(text)), inline, span)))
-
-
-class _Inline:
-    """The marks inside blocks, found by where they stand."""
-
-    def __init__(self, marks: Iterable[Mark]) -> None:
-        self._marks = list(marks)
-        self._starts = [mark.start for mark in self._marks]
-        self._longest = max((mark.end - mark.start for mark in self._marks), default=0)
-
-    def over(self, start: int, end: int) -> list[Mark]:
-        """Return the marks that overlap a span."""
-        first = bisect_left(self._starts, start - self._longest)
-        last = bisect_left(self._starts, end)
-        return [mark for mark in self._marks[first:last] if mark.end > start]
-
-
-def _pieces(text: str, within: Span, inline: _Inline, span: Span | None) -> Iterator[Piece]:
-    start, end = within
-    marks = inline.over(start, end)
-    edges = {start, end}
-    for mark in marks:
-        edges |= {max(start, mark.start), min(end, mark.end)}
-    for edge in span or ():
-        if start < edge < end:
-            edges.add(edge)
-    ordered = sorted(edges)
-    for low, high in pairwise(ordered):
-        over = inline.over(low, high)
-        over.sort(key=lambda mark: mark.kind != "footnote")
-        marked = span is not None and span[0] <= low and high <= span[1]
-        yield Piece(
-            text[low:high],
-            over[0].kind if over else "text",
-            marked,
-            over[0].label if over else "",
-        )
+def _near(length: int) -> Sequence[Span]:
+    """Return the spans to mark faintly; what is none is left out."""
+    found = []
+    for value in request.args.getlist("near")[:_MOST_NEAR]:
+        start, _, end = value.partition("-")
+        if start.isdecimal() and end.isdecimal() and int(start) < int(end) <= length:
+            found.append((int(start), int(end)))
+    return found

@@ -6,11 +6,12 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, json, render_template, request
+from flask import Flask, Response, current_app, json, render_template, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 from werkzeug.exceptions import HTTPException
 
 from qa.errors import (
+    AlreadyUploaded,
     FeedbackError,
     IndexBusy,
     IndexDamaged,
@@ -20,7 +21,11 @@ from qa.errors import (
     QAError,
     QuestionError,
     SourceError,
+    StoreBusy,
+    StoreUnavailable,
+    StoreUnfit,
     UnknownSource,
+    UploadRefused,
 )
 
 logger = logging.getLogger(__name__)
@@ -35,16 +40,28 @@ STATUS: dict[type[QAError], tuple[HTTPStatus, str]] = {
     IndexIncompatible: (HTTPStatus.SERVICE_UNAVAILABLE, "incompatible-index"),
     IndexBusy: (HTTPStatus.CONFLICT, "index-busy"),
     ModelMissing: (HTTPStatus.SERVICE_UNAVAILABLE, "no-model"),
+    UploadRefused: (HTTPStatus.UNPROCESSABLE_ENTITY, "not-taken"),
+    AlreadyUploaded: (HTTPStatus.CONFLICT, "already-uploaded"),
+    StoreUnavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable"),
+    StoreBusy: (HTTPStatus.TOO_MANY_REQUESTS, "store-busy"),
+    StoreUnfit: (HTTPStatus.SERVICE_UNAVAILABLE, "unfit-store"),
     FeedbackError: (HTTPStatus.SERVICE_UNAVAILABLE, "feedback-not-kept"),
     QAError: (HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error"),
 }
+#: Seconds after which to ask again.
+RETRY_AFTER = {"store-unavailable": 5, "store-busy": 1}
 #: What is said where the message of an error would tell where things lie on this machine.
 ADVICE: dict[str, str] = {
     "no-index": "There is no index yet; build it: qa index",
     "damaged-index": "The index is damaged; rebuild it: qa index --full",
     "incompatible-index": "The index was built by other settings; rebuild it: qa index",
+    "index-busy": "Another process is building the index; wait for it to end.",
     "unreadable-corpus": "The corpus cannot be read; see: qa doctor",
     "no-model": "The embedding model cannot be loaded; see: qa doctor",
+    "store-unavailable": "The server that keeps the index cannot be reached; see: qa doctor",
+    "store-busy": "Every connection to the server that keeps the index is in use; ask again, or "
+    "raise store_connections.",
+    "unfit-store": "The server that keeps the index lacks something; see: qa doctor",
     "internal-error": "The program failed; its log says why.",
 }
 
@@ -102,7 +119,11 @@ def of_error(error: QAError) -> Response:
     errors = []
     if isinstance(error, QuestionError):
         errors = [FieldProblem(field=error.field, reason=error.reason)]
-    return problem(status, name, advice(error), errors)
+    reply = problem(status, name, advice(error), errors)
+    if name in RETRY_AFTER:
+        logger.warning("%s", error)
+        reply.headers["Retry-After"] = str(RETRY_AFTER[name])
+    return reply
 
 
 def of_validation(error: ValidationError) -> Response:
@@ -122,7 +143,7 @@ def of_http(error: HTTPException) -> Response:
     name = status.name.lower().replace("_", "-")
     reply = problem(status, name, error.description or status.phrase)
     for name, value in error.get_headers():
-        if name in ("Allow", "Retry-After"):
+        if name in ("Allow", "Retry-After", "WWW-Authenticate"):
             reply.headers[name] = value
     return reply
 
@@ -153,6 +174,8 @@ def install(app: Flask) -> None:
 
 
 def _reply(error: Exception) -> Response:
+    if isinstance(error, IndexDamaged):
+        current_app.extensions["qa"].distrust()
     if isinstance(error, QAError):
         reply = of_error(error)
     elif isinstance(error, HTTPException):
@@ -163,5 +186,6 @@ def _reply(error: Exception) -> Response:
         reply = problem(HTTPStatus.INTERNAL_SERVER_ERROR, name, ADVICE[name])
     if request.path.startswith("/api/") or not request.accept_mimetypes.accept_html:
         return reply
-    page = render_template("error.html", problem=reply.get_json())
-    return Response(page, reply.status_code, content_type="text/html; charset=utf-8")
+    reply.set_data(render_template("error.html", problem=reply.get_json()))
+    reply.content_type = "text/html; charset=utf-8"
+    return reply

@@ -14,14 +14,14 @@ from flask_openapi3.types import ResponseDict
 from pydantic import BaseModel, Field, RootModel
 from werkzeug.exceptions import ServiceUnavailable
 
-from qa.app.api import BODY_PROBLEMS, INDEX, Request, problem_response
+from qa.app.api import BODY_PROBLEMS, GUARD_PROBLEMS, INDEX, Request, problem_response
 from qa.app.jobs import MOST_STREAMS, Job, Jobs
-from qa.app.security import refuse_foreign
 
 _STREAM = "text/event-stream"
 
-rebuild = APIBlueprint("rebuild", __name__, url_prefix="/api/v1/index")
-rebuild.before_request(refuse_foreign)
+rebuild = APIBlueprint(
+    "rebuild", __name__, url_prefix="/api/v1/index", abp_responses=GUARD_PROBLEMS
+)
 
 
 class IndexRequest(Request):
@@ -47,8 +47,7 @@ class JobsReply(BaseModel):
 
 
 _UNKNOWN = problem_response("No such job; only the last 20 are remembered.")
-_FOREIGN = problem_response("The request comes from a page of another site.")
-_STARTED: ResponseDict = {"202": JobReply, "403": _FOREIGN, **BODY_PROBLEMS}
+_STARTED: ResponseDict = {"202": JobReply, **BODY_PROBLEMS}
 _JOB: ResponseDict = {
     "200": {
         "description": "The job; where the Accept header names text/event-stream, it is sent at "
@@ -94,7 +93,7 @@ def job(path: JobPath) -> Response:
 @rebuild.delete(
     "/jobs/<id>",
     tags=[INDEX],
-    responses={"200": JobReply, "403": _FOREIGN, "404": _UNKNOWN},
+    responses={"200": JobReply, "404": _UNKNOWN},
 )
 def cancel(path: JobPath) -> Response:
     """End a rebuild and leave the index as it was; one that is over stays as it is."""

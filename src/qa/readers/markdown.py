@@ -42,7 +42,7 @@ _UNSEEN = re.compile(
 #: A footnote mark. Its label is bounded, as that of a link is in CommonMark, to stay linear.
 _CALL = re.compile(r"\[\^[^\] \n]{1,999}\]")
 #: The optional end of a heading that is opened by the same character.
-_CLOSING = re.compile(r"[ \t]+#+$")
+_CLOSING = re.compile(r"(?<![ \t])[ \t]++#++$")
 
 
 @dataclass(frozen=True, slots=True)

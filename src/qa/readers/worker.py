@@ -7,6 +7,7 @@ files, starts no programs, and ends with its parent.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -15,17 +16,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 from qa.errors import SourceError, UnreadableSource, UnsupportedFormat
+from qa.readers.render import Picture
 from qa.types import Document, Mark
 
 if TYPE_CHECKING:
     from qa.config import Settings
 
+_T = TypeVar("_T")
+#: Makes something of a reply to a request about a uri.
+_Take = Callable[[str, dict[str, Any]], _T]
 _LENGTH = struct.Struct(">Q")
 #: An answer has at most this many bytes for each character allowed, marks included.
 _BYTES_PER_CHARACTER = 8
@@ -90,22 +96,29 @@ class Worker:
 
         :raises SourceError: if that cannot be done, with the reason.
         """
+        return self._retried({"uri": uri}, data, _document)
+
+    def draw(self, uri: str, data: bytes, page: int) -> Picture:
+        """Draw a page of a PDF, counted from 1, within the same limits; raise as `read` does."""
+        return self._retried({"uri": uri, "page": page}, data, _picture)
+
+    def _retried(self, request: dict[str, Any], data: bytes, take: _Take[_T]) -> _T:
         used = self._child is not None and self._child.files > 0
         try:
-            return self._ask(uri, data)
+            return self._ask(request, data, take)
         except _Broken as error:
             self.close()
             # Unless what came before has used up its memory, a new process does no better.
             if used and not isinstance(error, _Late):
-                return self.read(uri, data)
-            raise UnreadableSource(uri, str(error)) from error
+                return self._retried(request, data, take)
+            raise UnreadableSource(request["uri"], str(error)) from error
 
-    def _ask(self, uri: str, data: bytes) -> Document:
+    def _ask(self, request: dict[str, Any], data: bytes, take: _Take[_T]) -> _T:
         child = self._child = self._child or _start(self._settings)
         child.files += 1
         child.deadline = time.monotonic() + self._settings.reader_seconds
         try:
-            return _document(uri, self._exchange(child, uri, data))
+            return take(request["uri"], self._exchange(child, request, data))
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
             if child.late:
                 limit = f"took more than {self._settings.reader_seconds} s"
@@ -114,9 +127,9 @@ class Worker:
         finally:
             child.deadline = None
 
-    def _exchange(self, child: _Child, uri: str, data: bytes) -> dict[str, Any]:
+    def _exchange(self, child: _Child, request: dict[str, Any], data: bytes) -> dict[str, Any]:
         assert child.process.stdin and child.process.stdout
-        _send(child.process.stdin, json.dumps({"uri": uri, "bytes": len(data)}).encode(), data)
+        _send(child.process.stdin, json.dumps({**request, "bytes": len(data)}).encode(), data)
         most = self._settings.reader_characters * _BYTES_PER_CHARACTER
         message = _receive(child.process.stdout, most)
         reply = json.loads(message.decode("utf-8", "surrogatepass"))
@@ -157,9 +170,19 @@ def _start(settings: Settings) -> _Child:
     return child
 
 
-def _document(uri: str, reply: dict[str, Any]) -> Document:
+def _refused(uri: str, reply: dict[str, Any]) -> None:
     if "reason" in reply:
         raise _REFUSALS.get(reply["error"], UnreadableSource)(uri, reply["reason"])
+
+
+def _picture(uri: str, reply: dict[str, Any]) -> Picture:
+    _refused(uri, reply)
+    size = reply["width"], reply["height"]
+    return Picture(base64.b64decode(reply["png"]), *size, tuple(reply["matrix"]))
+
+
+def _document(uri: str, reply: dict[str, Any]) -> Document:
+    _refused(uri, reply)
     marks = tuple(Mark(*fields) for fields in reply["marks"])
     return Document(uri, reply["title"], reply["date"], reply["sha256"], reply["text"], marks)
 
@@ -194,6 +217,7 @@ def main(arguments: Sequence[str]) -> None:
     requests, replies = _take_pipes()
     sys.modules["numpy"] = None  # type: ignore[assignment]  # which some readers take if they can
     from qa.readers import read
+    from qa.readers.render import draw
 
     _die_with_parent()
     _limit(memory)
@@ -204,20 +228,39 @@ def main(arguments: Sequence[str]) -> None:
             data = _exactly(requests, request["bytes"])
         except EOFError:
             return
-        answer = _answer(read, request["uri"], data, characters)
-        _send(replies, answer)
+        uri, page = request["uri"], request.get("page")
+        if page is None:
+            work = partial(_read, read, uri, data, characters)
+        else:
+            work = partial(_draw, draw, uri, data, page)
+        _send(replies, _answer(uri, work))
 
 
-def _answer(read: Any, uri: str, data: bytes, characters: int) -> bytes:
+def _read(read: Any, uri: str, data: bytes, characters: int) -> bytes:
+    document = read(uri, data)
+    most = f"more than {characters:,} characters"
+    if len(document.text) > characters:
+        raise UnreadableSource(uri, most)
+    message = _message(document)
+    if len(message) > characters * _BYTES_PER_CHARACTER:
+        raise UnreadableSource(uri, f"{most}, its structure counted")
+    return message
+
+
+def _draw(draw: Any, uri: str, data: bytes, page: int) -> bytes:
+    picture = draw(uri, data, page)
+    fields = {
+        "png": base64.b64encode(picture.png).decode(),
+        "width": picture.width,
+        "height": picture.height,
+        "matrix": picture.matrix,
+    }
+    return json.dumps(fields).encode()
+
+
+def _answer(uri: str, work: Callable[[], bytes]) -> bytes:
     try:
-        document = read(uri, data)
-        most = f"more than {characters:,} characters"
-        if len(document.text) > characters:
-            return _refusal(UnreadableSource(uri, most))
-        message = _message(document)
-        if len(message) > characters * _BYTES_PER_CHARACTER:
-            return _refusal(UnreadableSource(uri, f"{most}, its structure counted"))
-        return message
+        return work()
     except SourceError as error:
         return _refusal(error)
     except MemoryError:

@@ -11,8 +11,8 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -21,14 +21,17 @@ from qa.errors import IndexBusy, IndexDamaged, IndexMissing, UnknownGeneration
 from qa.types import SkippedSource
 
 #: Raised when the files of a generation change their meaning.
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 _POINTER = "CURRENT"
+#: Bytes from which on a file that was not touched since it was written is not read to be checked.
+_LARGE = 32 * 1024 * 1024
 #: Seconds in which a lock may come free: a child that a killed builder was about to start holds it
 #: until it has started.
 _PATIENCE = 1.0
 _TIME = "%Y%m%dT%H%M%S%f"
 _NAME = re.compile(r"[\w-]{1,100}")
+_ID = re.compile(r"\d{8}T\d{9}-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +56,32 @@ class Manifest:
     #: path below the generation to sha256
     files: dict[str, str]
     report: dict[str, Any]
+    #: of the large files, what the system says of each until something touches it
+    stamps: dict[str, list[int]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
         """Read the manifest of a generation; raise IndexDamaged if it is not one."""
         try:
-            data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            skipped = tuple(SkippedSource(**entry) for entry in data.pop("skipped"))
-            return cls(**data, skipped=skipped)
+            return cls.parse((folder / MANIFEST).read_bytes())
         except FileNotFoundError as error:
             raise IndexDamaged(folder, f"{MANIFEST} is missing") from error
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except ValueError as error:
             raise IndexDamaged(folder, f"{MANIFEST} is not a manifest of this version") from error
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Manifest:
+        """Make a manifest of what `dump` wrote; raise ValueError if it is not one."""
+        try:
+            data = json.loads(text)
+            skipped = tuple(SkippedSource(**entry) for entry in data.pop("skipped"))
+            return cls(**data, skipped=skipped)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError("not a manifest") from error
+
+    def dump(self) -> str:
+        """Return the manifest as text: the same manifest is the same text."""
+        return json.dumps(asdict(self), ensure_ascii=False, indent=1, sort_keys=True)
 
 
 def pointer(index: Path) -> str:
@@ -90,10 +107,13 @@ def current(index: Path) -> Path:
     return folder
 
 
-def check(folder: Path) -> Manifest:
+def check(folder: Path, *, trusting: bool = False) -> Manifest:
     """Compare every file of a generation with its checksum; raise IndexDamaged at a difference.
 
     The id of a generation ends in the checksum of its manifest.
+
+    :param trusting: do not read a large file that the system says nothing touched since its
+        checksum was taken, so that opening an index takes no longer when it grows.
     """
     manifest = Manifest.read(folder)
     if not folder.name.endswith(_stamp((folder / MANIFEST).read_bytes())):
@@ -102,9 +122,16 @@ def check(folder: Path) -> Manifest:
         path = folder / name
         if not path.is_file():
             raise IndexDamaged(folder, f"{name} is missing")
+        if trusting and name in manifest.stamps and _touched(path) == manifest.stamps[name]:
+            continue
         if _digest(path) != expected:
             raise IndexDamaged(folder, f"{name} is not what was written (checksum differs)")
     return manifest
+
+
+def is_generation(name: str) -> bool:
+    """Say whether a text can be the id of a generation."""
+    return bool(_ID.fullmatch(name))
 
 
 def generations(index: Path) -> list[str]:
@@ -126,11 +153,7 @@ def rollback(index: Path, name: str | None = None) -> str:
         live = pointer(index)
         if not live:
             raise IndexMissing(index)
-        known = generations(index)
-        earlier = [found for found in known if found < live]
-        chosen = name or (earlier[-1] if earlier else "")
-        if chosen not in known:
-            raise UnknownGeneration(chosen, known)
+        chosen = before(live, generations(index), name)
         check(index / "generations" / chosen)
         write_file(index / _POINTER, f"{chosen}\n".encode())
     return chosen
@@ -175,32 +198,55 @@ def publish(
     files = {
         path.relative_to(folder).as_posix(): _digest(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.suffix != ".lock"  # which tantivy may leave for a moment
     }
-    complete = Manifest(format=FORMAT, created=now.isoformat(), files=files, **manifest)
-    text = json.dumps(asdict(complete), ensure_ascii=False, indent=1, sort_keys=True)
+    stamps = {
+        name: _touched(folder / name) for name in files if (folder / name).stat().st_size >= _LARGE
+    }
+    complete = Manifest(
+        format=FORMAT, created=now.isoformat(), files=files, stamps=stamps, **manifest
+    )
+    text = complete.dump()
     write_file(folder / MANIFEST, text.encode())
     verify(folder, complete)
     for path in sorted(folder.rglob("*")):
-        _flush(path)
-    _flush(folder)
-    generation = f"{_time(index, now)}-{_stamp(text.encode())}"
+        flush(path)
+    flush(folder)
+    generation = identify(text, now, generations(index))
     target = index / "generations" / generation
     target.parent.mkdir(exist_ok=True)
     folder.rename(target)
-    _flush(target.parent)
+    flush(target.parent)
     write_file(index / _POINTER, f"{generation}\n".encode())
     _prune(index, generation, keep)
     return generation
 
 
-def _time(index: Path, now: datetime) -> str:
-    """Write a time so that ids sort in the order of publishing, also after the clock went back."""
-    last = max(generations(index), default="").partition("-")[0]
+def identify(manifest: str, now: datetime, known: Sequence[str]) -> str:
+    """Name a generation so that ids sort by when they were published, whatever the clock does.
+
+    :param known: the ids there are.
+    """
+    last = max(known, default="").partition("-")[0]
     with contextlib.suppress(ValueError):
         after = datetime.strptime(last, _TIME).replace(tzinfo=UTC) + timedelta(milliseconds=1)
         now = max(now.astimezone(UTC), after)
-    return now.strftime(_TIME)[:-3]  # to the millisecond
+    time_ms = now.strftime(_TIME)[:-3]
+    return f"{time_ms}-{_stamp(manifest.encode())}"
+
+
+def before(live: str, known: Sequence[str], name: str | None) -> str:
+    """Return the generation that a rollback leads to.
+
+    :param known: the ids there are, oldest first.
+    :param name: where not given, the one before the live one.
+    :raises UnknownGeneration: if there is none of that name, or none before the live one.
+    """
+    earlier = [found for found in known if found < live]
+    chosen = name or (earlier[-1] if earlier else "")
+    if chosen not in known:
+        raise UnknownGeneration(chosen, known)
+    return chosen
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -214,10 +260,10 @@ def write_file(path: Path, data: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _flush(path.parent)
+    flush(path.parent)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Bring a file or the entries of a folder to disk, where the system can."""
     if os.name == "nt" and path.is_dir():
         return
@@ -226,6 +272,12 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _touched(path: Path) -> list[int]:
+    """Return what changes when a file is written to, replaced or copied."""
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
 def _stamp(manifest: bytes) -> str:

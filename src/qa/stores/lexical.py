@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ FOLDER = "lexical"
 #: What a word counts for in the title or a heading, where 1 is its weight in the text.
 CONTEXT_WEIGHT = 0.3
 _HEAP = 64 * 1024 * 1024
+_REMOVALS = 100
 
 
 def write(folder: Path, passages: Iterable[Passage]) -> None:
@@ -152,10 +155,22 @@ def _open(folder: Path) -> tuple[Any, Any]:
     try:
         return _load(folder)
     except ValueError:
-        with tempfile.TemporaryDirectory(prefix="qa-lexical-") as linked:
+        linked = Path(tempfile.mkdtemp(prefix="qa-lexical-"))
+        try:
             for path in folder.glob("[!.]*"):
-                Path(linked, path.name).symlink_to(path.resolve())
-            return _load(Path(linked))
+                (linked / path.name).symlink_to(path.resolve())
+            return _load(linked)
+        finally:
+            _remove(linked)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder into which tantivy, which watches it, may just be putting its lock."""
+    for _ in range(_REMOVALS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.01)
 
 
 def _register(index: Any) -> None:

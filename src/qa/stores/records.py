@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qa.errors import UnknownSource
+from qa.errors import IndexDamaged, UnknownSource
 from qa.types import Document, Mark, Passage, Sentence, SourceInfo
 
 DOCUMENTS = "documents.sqlite"
@@ -24,7 +24,7 @@ CREATE TABLE documents (
 _PASSAGES_SCHEMA = """
 CREATE TABLE passages (
     row INTEGER PRIMARY KEY, uri TEXT NOT NULL, title TEXT NOT NULL,
-    start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL, plain TEXT NOT NULL,
+    start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL, plain TEXT,
     section TEXT NOT NULL, line INTEGER NOT NULL, page INTEGER, sentences TEXT NOT NULL,
     key TEXT NOT NULL
 ) STRICT
@@ -41,7 +41,9 @@ class Part:
     keys: Sequence[str]
 
 
-_FIELDS = "row, uri, title, start, end, text, plain, section, line, page, sentences"
+#: What people see of a passage is kept only where it is not its text; so it is with a sentence.
+_PLAIN = "coalesce(plain, text)"
+_FIELDS = f"row, uri, title, start, end, text, {_PLAIN}, section, line, page, sentences"
 
 
 def write(folder: Path, parts: Iterable[Part]) -> None:
@@ -91,7 +93,11 @@ def _mark_row(mark: Mark) -> list[object]:
 
 
 def _passage_row(row: int, passage: Passage) -> tuple[object, ...]:
-    sentences = [[sentence.start, sentence.end, sentence.plain] for sentence in passage.sentences]
+    sentences = []
+    for sentence in passage.sentences:
+        start, end = sentence.start, sentence.end
+        same = passage.text[start - passage.start : end - passage.start] == sentence.plain
+        sentences.append([start, end] if same else [start, end, sentence.plain])
     return (
         row,
         passage.uri,
@@ -99,7 +105,7 @@ def _passage_row(row: int, passage: Passage) -> tuple[object, ...]:
         passage.start,
         passage.end,
         passage.text,
-        passage.plain,
+        None if passage.plain == passage.text else passage.plain,
         json.dumps(passage.section, ensure_ascii=False),
         passage.line,
         passage.page,
@@ -111,6 +117,7 @@ class Records:
     """Opened documents and passages. Safe to share between threads: SQLite serialises."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._documents = _open(folder / DOCUMENTS)
         self._passages = _open(folder / PASSAGES)
 
@@ -121,39 +128,45 @@ class Records:
 
     def count(self) -> int:
         """Count the passages."""
-        return int(self._passages.execute("SELECT count(*) FROM passages").fetchone()[0])
+        ((last,),) = self._fetch(self._passages, "SELECT max(row) FROM passages")
+        return 0 if last is None else int(last) + 1
 
     def passages(self, rows: Sequence[int]) -> list[Passage]:
         """Return these passages in this order."""
         query = f"SELECT {_FIELDS} FROM passages WHERE row IN (SELECT value FROM json_each(?))"
-        entries = self._passages.execute(query, (json.dumps(list(rows)),))
+        entries = self._fetch(self._passages, query, json.dumps(list(rows)))
         found = {entry[0]: _passage(entry[1:]) for entry in entries}
         return [found[row] for row in rows]
 
     def part(self, uri: str) -> Part:
         """Return a source with its passages as they were written."""
         query = f"SELECT key, {_FIELDS} FROM passages WHERE uri = ? ORDER BY row"
-        entries = self._passages.execute(query, (uri,)).fetchall()
+        entries = self._fetch(self._passages, query, uri)
         passages = [_passage(entry[2:]) for entry in entries]
         return Part(self.document(uri), passages, [entry[0] for entry in entries])
 
     def keyed_rows(self) -> dict[str, int]:
         """Return a row for every key."""
-        entries = self._passages.execute("SELECT key, row FROM passages WHERE key != ''")
-        return dict(entries.fetchall())
+        return dict(self._fetch(self._passages, "SELECT key, row FROM passages WHERE key != ''"))
+
+    def key(self, row: int) -> str:
+        """Return the key of a passage's vector, empty where it has none."""
+        ((key,),) = self._fetch(self._passages, "SELECT key FROM passages WHERE row = ?", str(row))
+        return str(key)
 
     def plain(self, rows: Sequence[int]) -> list[str]:
         """Return what people see of these passages, in this order."""
-        query = "SELECT row, plain FROM passages WHERE row IN (SELECT value FROM json_each(?))"
-        found = dict(self._passages.execute(query, (json.dumps(list(rows)),)).fetchall())
+        query = f"SELECT row, {_PLAIN} FROM passages WHERE row IN (SELECT value FROM json_each(?))"
+        found = dict(self._fetch(self._passages, query, json.dumps(list(rows))))
         return [found[row] for row in rows]
 
     def document(self, uri: str) -> Document:
         """Return a source; raise UnknownSource if there is none."""
         query = "SELECT uri, title, date, sha256, text, marks FROM documents WHERE uri = ?"
-        entry = self._documents.execute(query, (uri,)).fetchone()
-        if entry is None:
+        found = self._fetch(self._documents, query, uri)
+        if not found:
             raise UnknownSource(uri, "not in the index; `qa sources` lists what is")
+        (entry,) = found
         marks = tuple(Mark(*fields) for fields in json.loads(entry[5]))
         uri, title, date, digest, text, _ = entry
         return Document(uri, title, date, digest, text, marks)
@@ -166,8 +179,16 @@ class Records:
             f"FROM documents {some}ORDER BY uri"
         )
         wanted = () if uris is None else (json.dumps(list(uris)),)
-        for entry in self._documents.execute(query, wanted).fetchall():
+        for entry in self._fetch(self._documents, query, *wanted):
             yield SourceInfo(*entry)
+
+    def _fetch(
+        self, connection: sqlite3.Connection, query: str, *values: str
+    ) -> list[tuple[Any, ...]]:
+        try:
+            return connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:  # the file changed since its checksum matched
+            raise IndexDamaged(self._folder, str(error)) from error
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -187,5 +208,8 @@ def _passage(entry: Sequence[Any]) -> Passage:
         section=tuple(json.loads(section)),
         line=line,
         page=page,
-        sentences=tuple(Sentence(*sentence) for sentence in json.loads(sentences)),
+        sentences=tuple(
+            Sentence(first, last, *(shown or [text[first - start : last - start]]))
+            for first, last, *shown in json.loads(sentences)
+        ),
     )

@@ -1,0 +1,1 @@
+"""The distributed store: generations in PostgreSQL, vectors searched by pgvector."""
