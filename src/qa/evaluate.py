@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from qa.assistant import Assistant
 from qa.calibration import LEAST_QUESTIONS, Calibration, fit
-from qa.config import Settings
+from qa.config import LOCAL, Settings
 from qa.conversation import interpret
 from qa.encoder import open_encoder
 from qa.errors import QuestionFileError
@@ -75,7 +75,8 @@ class Outcome:
     question: Question
     #: 1-based rank of the first right passage, 0 if none among those returned
     rank: int
-    sentence_hit: bool
+    #: 1-based place of the first right sentence of the answer, 0 if there is none
+    sentence: int
     #: a right sentence for every part of the question
     whole: bool
     answered: bool
@@ -340,7 +341,7 @@ def _conversation_measures(
         way: [outcomes[place] for outcomes in followed]
         for place, way in enumerate(("in its thread", "standing alone", "bare words"))
     }
-    hits = {way: _mean([item.sentence_hit for item in found]) for way, found in ways.items()}
+    hits = {way: _mean([item.sentence > 0 for item in found]) for way, found in ways.items()}
     for way, found in ways.items():
         result[f"passage hit@5, {way}"] = hit_rate([item.rank for item in found], 5)
         result[f"answer-sentence hit, {way}"] = hits[way]
@@ -361,7 +362,9 @@ def _open(
         raise QuestionFileError(path, "holds no question")
     if not corpus:
         return questions, Assistant.open(settings=settings)
-    settings = dataclasses.replace(settings, corpus=folder / "corpus", index=folder / "index")
+    settings = dataclasses.replace(
+        settings, corpus=folder / "corpus", index=folder / "index", store=LOCAL
+    )
     for uri, text in corpus.items():
         target = settings.corpus / uri
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -516,12 +519,14 @@ def judge(question: Question, reply: Answer) -> Outcome:
         for part in parts
         if _right(part, (passage.uri,), (passage.start, passage.end), passage.text, half=True)
     )
-    found = [any(_cited(part, citation) for citation in reply.citations) for part in parts]
+    places = [
+        next((made.number for made in reply.citations if _cited(part, made)), 0) for part in parts
+    ]
     return Outcome(
         question,
         next(ranks, 0),
-        any(found),
-        all(found),
+        min(filter(None, places), default=0),
+        all(places),
         reply.answered,
         reply.confidence,
         reply.took_ms,
@@ -592,7 +597,8 @@ def _summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "passage hit@10": lambda: hit_rate(ranks, 10),
         "passage MRR@10": lambda: reciprocal_rank(ranks, 10),
         "passage nDCG@10": lambda: discounted_gain(ranks, 10),
-        "answer-sentence hit": lambda: _mean([item.sentence_hit for item in answerable]),
+        "first answer sentence right": lambda: hit_rate([item.sentence for item in answerable], 1),
+        "answer-sentence hit": lambda: _mean([item.sentence > 0 for item in answerable]),
         "every part, where there are several": lambda: _mean(
             [item.whole for item in answerable if item.question.parts]
         ),
