@@ -212,6 +212,19 @@ def test_a_passage_is_encoded_once() -> None:
     assert again[0].tolist() == again[1].tolist() == first[0].tolist()
 
 
+def test_the_same_words_may_be_other_sentences_elsewhere() -> None:
+    fake = FakeEncoder()
+    scorer = SimilarityScorer(fake)
+    (vector,) = fake.encode(["Open the valve?"])
+    whole, cut = (
+        passage("Open the valve Close the pump"),
+        passage("Open the valve", "Close the pump"),
+    )
+    assert whole.plain == cut.plain
+    assert [len(scores) for scores in scorer.score("", vector, [whole, cut])] == [1, 2]
+    assert [len(scores) for scores in scorer.score("", vector, [cut, whole])] == [2, 1]
+
+
 def test_what_was_learned_ahead_is_not_encoded_when_asked() -> None:
     fake = FakeEncoder()
     scorer = SimilarityScorer(fake)

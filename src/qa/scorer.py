@@ -246,10 +246,15 @@ def _parts(values: Any, passages: Sequence[Passage]) -> list[Any]:
     return np.split(values, ends[:-1]) if len(ends) else []
 
 
-#: Title, section and text of a passage: the same again after a rebuild that did not change it.
-_Key = tuple[str, tuple[str, ...], str]
+#: Title, section and sentences of a passage: the same again after a rebuild that did not change it.
+_Key = tuple[str, tuple[str, ...], tuple[str, ...]]
 #: Sentences whose vectors are kept in memory, 1.5 kB each.
 _KEPT_SENTENCES = 20_000
+
+
+def _key(passage: Passage) -> _Key:
+    # the same words may be cut into other sentences elsewhere
+    return passage.title, passage.section, tuple(found.plain for found in passage.sentences)
 
 
 class SimilarityScorer:
@@ -286,7 +291,7 @@ class SimilarityScorer:
 
     def _vectors(self, passages: Sequence[Passage]) -> list[Vectors]:
         """Return the vectors of each passage's sentences, encoding those not known yet."""
-        keys = [(passage.title, passage.section, passage.plain) for passage in passages]
+        keys = [_key(passage) for passage in passages]
         with self._lock:
             known = {key: self._known[key] for key in keys if key in self._known}
         missing = [passage for passage, key in zip(passages, keys, strict=True) if key not in known]
