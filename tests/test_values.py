@@ -49,6 +49,12 @@ def test_a_date_is_the_days_that_it_can_mean(text: str, found: str, low: str, hi
         ("between 20 and 30 people", {"peopl"}, [20, 25, 30], [19, 31]),
         ("4-5 percent", {"%"}, [4, 4.5, 5], [3, 6]),
         ("6.9%", {"%"}, [6.9], [6.8, 7.0]),
+        ("$330B of fines", {"$"}, [330e9], [320e9]),
+        ("US$1.2m in fines", {"$"}, [1.2e6], [1.3e6]),
+        ("€12.5 mln", {"€"}, [12.5e6], [12.6e6]),
+        ("C$70 a head", {"C$"}, [70], [71]),
+        ("5 m long", {"m"}, [5], [5e6]),
+        ("1 250 000 people", {"peopl"}, [1.25e6], [1.26e6]),
     ],
 )
 def test_a_quantity_is_everything_that_it_can_mean(
@@ -61,7 +67,8 @@ def test_a_quantity_is_everything_that_it_can_mean(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nothing", "on 5 March", "31 June 2024", "Unit 74455.", "one of them", "1080p"]
+    "text",
+    ["", "nothing", "on 5 March", "31 June 2024", "Unit 74455.", "one of them", "1080p", "$5x"],
 )
 def test_what_has_no_value(text: str) -> None:
     assert values(text) == []
@@ -77,6 +84,9 @@ def test_what_has_no_value(text: str) -> None:
         ("$61 billion", "61 billion euros", False, True),
         ("35 abstentions", "33 votes", False, False),
         ("18 months", "two years", True, False),
+        ("5 miles", "8 km", True, True),
+        ("$1.2m", "$1.2 million", True, True),
+        ("US$50", "C$70", False, False),
         ("March 2014", "6 March 2014", True, True),
         ("2014", "2015", True, False),
         ("6 March 2014", "10 March 2014", True, False),

@@ -60,13 +60,16 @@ _SCALES = {
     "bn": 1e9,
     "trillion": 1e12,
 }
+#: After an amount of money: "$1.2m" is no length.
+_SHORT_SCALES = {"k": 1e3, "m": 1e6, "mm": 1e6, "mn": 1e6, "mln": 1e6, "b": 1e9} | dict.fromkeys(
+    ("t", "tn", "trn"), 1e12
+)
 _WORDS = {
     word: number
     for number, word in enumerate(
         "two three four five six seven eight nine ten eleven twelve".split(), 2
     )
 }
-_CURRENCIES = {"$": "$", "€": "€", "£": "£", "¥": "¥"}
 #: Unit as written to the base unit and what one is of it.
 _UNITS: dict[str, tuple[str, float]] = {
     spelling: (base, factor)
@@ -95,15 +98,17 @@ _UNITS: dict[str, tuple[str, float]] = {
     )
     for spelling in spellings.split()
 }
-_NUMBER = rf"(?:\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+(?:\.\d+)?|\b(?:{'|'.join(_WORDS)})\b)"
+_NUMBER = rf"(?:\d{{1,3}}(?:[,\s]\d{{3}})+\b(?:\.\d+)?|\d+(?:\.\d+)?|\b(?:{'|'.join(_WORDS)})\b)"
 _QUANTITY = re.compile(
     r"(?:\b(?P<least>over|more than|above|at least|exceeding|no fewer than)\s+"
     r"|\b(?P<most>up to|under|below|less than|fewer than|at most)\s+"
     r"|\b(?P<between>between)\s+"
     r"|(?:\b(?P<about>about|around|roughly|approximately|some|nearly|almost|circa)\s+|~\s*))?"
-    rf"(?P<currency>[$€£¥])?(?<![\w.])(?P<number>{_NUMBER})"
+    r"(?P<currency>(?:\b(?:US|CA?|AU?|HK|NZ|S|R|NT|MX))?[$€£¥])?"
+    rf"(?<![\w.])(?P<number>{_NUMBER})"
     rf"(?:\s*(?(between)and|(?:-|–|to))\s*[$€£¥]?(?P<until>{_NUMBER}))?"
-    rf"(?:[\s-]*(?P<scale>{'|'.join(_SCALES)})\b)?"
+    rf"(?:[\s-]*(?P<scale>{'|'.join(_SCALES)})\b"
+    rf"|(?(currency)\s?(?P<short>{'|'.join(_SHORT_SCALES)})\b))?"
     r"(?:\s*(?P<percent>%|per\s?cent\b)|[\s-]*(?P<unit>[^\W\d_]+)\b)?",
     re.IGNORECASE,
 )
@@ -112,6 +117,8 @@ _FOLLOWING = re.compile(r"[\s-]+([^\W\d_]+)")
 _NOUN_WORDS = 3
 #: How far a number that is "about" so much may be off, as a share of it.
 _ABOUT = 0.05
+#: Factors of units that are as a rule the rounded conversion of another one.
+_CONVERTED = (0.3048, 1609.344)
 #: Zeros at the end of a number that a float can hold.
 _MOST_ZEROS = 300
 #: A counted number below this one is meant exactly, even when it ends in 0.
@@ -182,13 +189,15 @@ def _days(parts: dict[str, str]) -> tuple[float, float]:
 
 def _quantity(text: str, match: re.Match[str]) -> Value | None:
     end, units, factor = _units(text, match)
-    if not units:
+    attached = match["currency"] and text[end : end + 1].isalpha()  # what "$5x" means is not known
+    if not units or attached:
         return None
-    scale = _SCALES.get((match["scale"] or "").lower(), 1.0) * factor
-    low, high = _range(match["number"], scale, bool(match["scale"]))
+    written = (match["scale"] or match["short"] or "").lower()
+    scale = (_SCALES | _SHORT_SCALES).get(written, 1.0) * factor
+    low, high = _range(match["number"], scale, bool(written))
     if match["until"]:
-        high = _range(match["until"], scale, bool(match["scale"]))[1]
-    if match["about"]:
+        high = _range(match["until"], scale, bool(written))[1]
+    if match["about"] or factor in _CONVERTED:
         low, high = low * (1 - _ABOUT), high * (1 + _ABOUT)
     if match["least"]:
         high = math.inf
@@ -199,13 +208,11 @@ def _quantity(text: str, match: re.Match[str]) -> Value | None:
 
 def _units(text: str, match: re.Match[str]) -> tuple[int, frozenset[str], float]:
     """Return where a quantity ends, what it is of, and the factor to its base unit."""
-    end = (
-        match.end("scale") if match["scale"] else match.end("until" if match["until"] else "number")
-    )
+    end = max(match.end(part) for part in ("scale", "short", "until", "number"))
     if match["percent"]:
         return match.end("percent"), frozenset("%"), 1.0
     if match["currency"]:
-        return end, frozenset(_CURRENCIES[match["currency"]]), 1.0
+        return end, frozenset([match["currency"].upper().removeprefix("US")]), 1.0
     if match["unit"] and match["unit"].lower() in _UNITS:
         base, factor = _UNITS[match["unit"].lower()]
         return match.end("unit"), frozenset([base]), factor
@@ -232,7 +239,7 @@ def _range(written: str, scale: float, scaled: bool) -> tuple[float, float]:
     if written.lower() in _WORDS:
         number = float(_WORDS[written.lower()])
         return number * scale, number * scale
-    digits = written.replace(",", "")
+    digits = re.sub(r"[,\s]", "", written)
     number = float(digits)
     if "." in digits:
         step = 10.0 ** -len(digits.partition(".")[2])
