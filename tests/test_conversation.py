@@ -72,6 +72,47 @@ SWAP = "Who was exchanged for Viktor Bout in December 2022?"
             "When did the second round begin?",
             id="ordinal",
         ),
+        pytest.param(
+            ["When was the Minsk agreement signed?"],
+            "and the Budapest agreement?",
+            "When was the Budapest agreement signed?",
+            id="name and its noun",
+        ),
+        pytest.param(
+            ["What was the G7 price cap in December?"],
+            "and the EU cap?",
+            "What was the EU cap in December?",
+            id="name and the last of its nouns",
+        ),
+        pytest.param(
+            ["How large is Russia's army?"],
+            "and Ukraine's army?",
+            "How large is Ukraine's army?",
+            id="possessive and its noun",
+        ),
+        pytest.param(
+            ["Why did trade between Russia and India grow?"],
+            "and between China and Iran?",
+            "Why did trade between China and Iran grow?",
+            id="two names",
+        ),
+        pytest.param(
+            ["How much oil does India buy?"],
+            "what about gas?",
+            "How much gas does India buy?",
+            id="counted before a verb",
+        ),
+        pytest.param(
+            ["How many soldiers died?"], "civilians?", "How many civilians died?", id="who died"
+        ),
+        pytest.param([NATO], "yes, but why?", "Why did Finland join NATO?", id="yes"),
+        # what only is polite asks nothing, and changes nothing
+        pytest.param(
+            [NATO, "ok, thanks!"], "and Sweden?", "When did Sweden join NATO?", id="thanks"
+        ),
+        pytest.param([NATO], "Thank you very much.", "Thank you very much.", id="thank you"),
+        pytest.param([NATO], "no", "no", id="no"),
+        pytest.param(["? (NATO)"], "how?", "how (NATO)?", id="no words before"),
         # a date takes the place of a date, or is added
         pytest.param(
             ["How much did it earn in 2023?"], "2024?", "How much did it earn in 2024?", id="year"

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from qa.text import FUNCTION_WORDS, terms
 from qa.types import Span
@@ -75,11 +76,17 @@ _SEEMING = _words("seems seemed appears appeared takes took turns")
 #: What a question may begin with, with a capital, beside function words.
 _BEGINNINGS = _words("according despite please tell give show list explain describe compare")
 
+#: What is said to be polite.
+_SMALL_TALK = _words(
+    "thanks thank thx ok okay yes yeah yep no nope great good fine nice cool please sorry help "
+    "hello hi hey bye goodbye"
+)
+
 _COMMON = FUNCTION_WORDS | _AUXILIARIES | _PREPOSITIONS | _ORDINALS | _BEGINNINGS
 
 _WORD = re.compile(r"[^\W_]+(?:[-./'’&][^\W_]+)*")
 _OPENER = re.compile(
-    r"\s*(?:(?:and|but|or|ok|okay|so|then|also)\b[\s,:]*)*"
+    r"\s*(?:(?:and|but|or|ok|okay|yes|yeah|thanks|so|then|also)\b[\s,:]*)*"
     r"(?:(?:what|how)\s+about\b|what\s+of\b|same\s+(?:question\s+)?for\b|as\s+for\b)?[\s,:]*",
     re.IGNORECASE,
 )
@@ -128,11 +135,13 @@ def interpret(question: str, history: Sequence[str]) -> str:
     thread = _Thread()
     for earlier in history:
         thread = _next(thread, earlier)
-    return _next(thread, question).question
+    return question if _is_small_talk(question) else _next(thread, question).question
 
 
 def _next(thread: _Thread, question: str) -> _Thread:
     """Add a question to a thread."""
+    if _is_small_talk(question):
+        return thread
     text, topic = question, _topic(question)
     words = _split(question)
     if len(words) <= _MOST_WORDS and _split(thread.question):
@@ -184,6 +193,12 @@ def _topic(question: str) -> str:
     if asks and asks.lower in _DO and start < asks.start < end:
         return question[start : asks.start] + question[asks.end : end].lstrip()
     return question[start:end]
+
+
+def _is_small_talk(text: str) -> bool:
+    """Recognise "ok, thank you", which asks nothing."""
+    lowers = {word.lower for word in _split(text)}
+    return bool(lowers & _SMALL_TALK) and not lowers - _SMALL_TALK - FUNCTION_WORDS | lowers & _WH
 
 
 def _carry(question: str, topic: str) -> str:
@@ -411,6 +426,8 @@ def _ask_anew(text: str, fragment: str) -> str:
     if any(word.content for word in _split(fragment)):
         return ""
     words = _split(text)
+    if not words:
+        return ""
     asked = fragment[0].upper() + fragment[1:]
     if words[0].lower in _AUXILIARIES:
         return f"{asked} {words[0].lower}{text[words[0].end :]}"
@@ -451,6 +468,8 @@ def _put_in_phrase(text: str, rest: str, words: Sequence[_Word]) -> str:
     span = None
     if any(word.name for word in words):
         span = _parallel_name(text, phrase, preposition)
+    if span:
+        span = _with_what_follows(text, span, words)
     span = span or _parallel_noun(text, words, preposition)
     if span:
         return f"{text[: span[0]]}{phrase}{text[span[1] :]}"
@@ -481,6 +500,28 @@ def _parallel_name(text: str, phrase: str, preposition: str) -> Span | None:
         if not before or re.search(rf"\b{before}\s+$", text[: span[0]], re.IGNORECASE)
     ]
     return max(candidates, key=lambda span: _likeness(text, span, phrase), default=None)
+
+
+def _with_what_follows(text: str, span: Span, new: Sequence[_Word]) -> Span:
+    """Widen a name to what the new words have in its place, too.
+
+    That is the noun after it ("the Minsk agreement" for "the Budapest agreement"), and the other
+    names that it is listed with where the new words are a list.
+    """
+    start, end = span
+    if any(word.lower == "and" for word in new):
+        for other in _names(text):
+            if text[end : other[0]].strip() == "and":
+                end = other[1]
+            if text[other[1] : start].strip() == "and":
+                start = other[0]
+    if not new[-1].name:
+        words = [word for word in _split(text) if word.end > end]
+        if words and words[0].start < end:  # the name itself, with its "'s"
+            words = words[1:]
+        nouns = takewhile(_is_common, words)
+        end = next((word.end for word in nouns if word.lower == new[-1].lower), end)
+    return start, end
 
 
 def _likeness(text: str, span: Span, phrase: str) -> int:
@@ -514,11 +555,17 @@ def _parallel_noun(text: str, new: Sequence[_Word], preposition: str) -> Span | 
 
 
 def _noun_groups(words: Sequence[_Word]) -> list[Sequence[_Word]]:
-    counted = [
+    chosen = [
         group
-        for lower in ("many", "much", "which", "what")
+        for lower in ("which", "what")
         for group in _groups_after(words, lower)
-        if group[-1] is not words[-1] and words[words.index(group[-1]) + 1].lower in _BE
+        if _before_auxiliary(words, group[-1], _BE)
+    ]
+    counted = [
+        group if _before_auxiliary(words, group[-1]) else group[:1]
+        for lower in ("many", "much")
+        for group in _groups_after(words, lower)
+        if group[0] is not words[-1]
     ]
     subjects = [group[:1] for lower in sorted(_DO) for group in _groups_after(words, lower)]
     last = [
@@ -527,7 +574,14 @@ def _noun_groups(words: Sequence[_Word]) -> list[Sequence[_Word]]:
         for group in _groups_after(words, lower)
         if group[-1] is words[-1]
     ]
-    return [*counted, *subjects, *last]
+    return [*counted, *chosen, *subjects, *last]
+
+
+def _before_auxiliary(
+    words: Sequence[_Word], word: _Word, auxiliaries: frozenset[str] = _AUXILIARIES
+) -> bool:
+    after = words[words.index(word) + 1 :]
+    return bool(after) and after[0].lower in auxiliaries
 
 
 def _groups_after(words: Sequence[_Word], lower: str) -> list[Sequence[_Word]]:
@@ -549,10 +603,12 @@ def _is_common(word: _Word) -> bool:
 
 
 def _is_plural(text: str) -> bool:
-    return bool(re.search(r"[^sSu\W]s$", text)) or text.casefold() in _PLURALS
+    lower = text.casefold()
+    return lower in _PLURALS or bool(re.search(r"[^sSu\W]s$", text) and lower not in _SINGULARS)
 
 
 _PLURALS = _words("children people men women")
+_SINGULARS = _words("gas news politics economics corps")
 #: Names that agree in these are alike.
 _FORMS: tuple[Callable[[str], bool], ...] = (
     lambda name: bool(re.search(r"\d", name)),
