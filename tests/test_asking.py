@@ -168,6 +168,16 @@ def test_a_name_that_fits_nothing_is_an_error(
     assert (caught.value.field, caught.value.reason) == ("question", reason)
 
 
+def test_names_in_the_question_and_beside_it_must_both_fit(assistant: Assistant) -> None:
+    both = ["notes.txt", "rivers.md"]
+    reply = assistant.ask("gold source:notes", sources=both)
+    assert {passage.uri for passage in reply.passages} == {"notes.txt"}
+    with pytest.raises(
+        QuestionError, match="none of the sources chosen beside it fits source:vienna"
+    ):
+        assistant.ask("gold source:vienna", sources=both)
+
+
 def test_passages_by_date(assistant: Assistant) -> None:
     by_score = assistant.ask("Vienna gold Danube", limit=50).passages
     by_date = assistant.ask("Vienna gold Danube", limit=50, sort="date").passages
@@ -210,6 +220,16 @@ def test_newer_sources_that_match_as_well_are_named(
     assert {citation.uri for citation in reply.citations} == {"a.md"}
     text = "The answer is from sources of 2025-02-01; newer sources also match: b.md (2025-03-01)."
     assert reply.notices == ((Notice("newer_sources", text, tuple(newer)),) if newer else ())
+
+
+def test_newer_than_the_dated_sources_of_an_answer(settings: Settings, fake: FakeEncoder) -> None:
+    fill(settings.corpus, {"a.md": mine("2025-02-01", *OLDER[:2]), "b.md": mine("", OLDER[2])})
+    fill(settings.corpus, {"c.md": mine("2025-03-01", OTHER[0])})
+    build(settings, fake)
+    reply = opened(settings, fake).ask("Gold mine near Bern?")
+    assert {citation.uri for citation in reply.citations} == {"a.md", "b.md"}
+    (notice,) = reply.notices
+    assert notice.text.startswith("The dated sources of the answer are of 2025-02-01; newer")
 
 
 def test_a_newer_source_that_is_quoted_needs_no_notice(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -156,6 +157,15 @@ def test_the_threshold_decides(
     assert bool(reply.answer) is answered
 
 
+@pytest.mark.parametrize("question", ["the", "What is it?", "?!", "Who was where, and why?"])
+def test_a_question_about_nothing_is_refused(
+    indexed: Settings, fake: FakeEncoder, question: str
+) -> None:
+    settings = replace(indexed, threshold=0.01)
+    reply = Assistant.open(settings=settings, encoder=fake).ask(question)
+    assert (reply.answered, reply.confidence) == (False, 0.0)
+
+
 def test_the_fitted_threshold_is_the_default(indexed: Settings, fake: FakeEncoder) -> None:
     found = Assistant.open(settings=indexed, encoder=fake)
     assert found.threshold == open_calibration("none", indexed.calibration).threshold
@@ -295,6 +305,18 @@ def test_live_waits_for_a_first_index(settings: Settings, faked: FakeEncoder) ->
     fill(settings.corpus, CORPUS)
     build(settings, faked)
     assert len(list(live.assistant().store.sources())) == 3
+
+
+def test_live_tries_again_after_a_trouble_that_passes(
+    indexed: Settings, faked: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = Live(indexed)
+    first = live.assistant()
+    report = build(indexed, faked, full=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalIndex, "open", Mock(side_effect=OSError(24, "Too many open files")))
+        assert live.assistant() is first
+    assert live.assistant().store.generation == report.generation
 
 
 @pytest.mark.parametrize("trouble", ["another model", "damaged", "gone"])

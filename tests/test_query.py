@@ -113,6 +113,7 @@ def test_text_is_left_alone(text: str) -> None:
         ("source:x", "only says what to search; write a question too"),
         ("source:x ?", "only says what to search; write a question too"),
         ('gas source:"two words', "the quotation mark after source: is not closed"),
+        ('gas source:""', "source: has nothing between its quotation marks"),
         ("gas -source:x", "-source: cannot be used; name with source: what to search instead"),
     ],
 )

@@ -28,6 +28,7 @@ from qa.scorer import open_scorer
 from qa.selector import MOST, Selection, Selector
 from qa.stores.generation import is_generation
 from qa.stores.index import Generation, Index, open_index
+from qa.text import content_terms
 from qa.types import Allowed, Answer, Encoder, Hit, Order, Passage, SentenceScorer
 
 logger = logging.getLogger(__name__)
@@ -135,7 +136,9 @@ class Assistant:
         searched = interpret(query.text, [_words(earlier) for earlier in history])
         narrowed = narrow(query, self.store, sources, after, before)
         hits, selection = self.search(searched, narrowed.allowed, limit)
-        confidence = self._calibration.confidence(selection.features)
+        confidence = 0.0  # of "what is the?" without a word that says what it is about
+        if query.phrases or content_terms(searched):
+            confidence = self._calibration.confidence(selection.features)
         answered = bool(selection.candidates) and confidence >= self.threshold
         groups = choose(prefer(selection.candidates, query.phrases)) if answered else []
         nearest = cache(lambda text: self.nearest(text, narrowed.allowed))
@@ -276,7 +279,6 @@ class Live:
         return self._assistant
 
     def _renew(self, found: Assistant, pointed: str) -> None:
-        self._pointed = pointed
         try:
             self._assistant = Assistant.open(
                 settings=self.settings,
@@ -288,6 +290,10 @@ class Live:
         except QAError as error:
             self.trouble = error
             logger.error("%s stays: %s", found.store.generation, error)
+        except Exception:  # no fault of the index, like too many open files: tried again
+            logger.exception("%s stays for now", found.store.generation)
+            return
+        self._pointed = pointed
 
     def _earlier(self, pointed: str) -> Assistant | None:
         """Open the last good generation before the live one, or the last if none is live."""

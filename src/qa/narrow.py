@@ -41,7 +41,8 @@ def narrow(
     :param sources: uris; where given, the only sources searched.
     :param after: ISO 8601 day; only sources dated that day or later.
     :param before: ISO 8601 day; only sources dated that day or earlier.
-    :raises QuestionError: if an option is none, or a name or a type fits no source.
+    :raises QuestionError: if an option is none, a name or a type fits no source, or none of
+        `sources` is one that the question names.
     :raises UnknownSource: if one of `sources` is not in the index.
     """
     if sources is not None and not sources:
@@ -74,6 +75,9 @@ def _named(
     kept = there if uris is None else set(uris)
     if query.sources:
         kept = kept & {uri for name in query.sources for uri in _by_name(name, known)}
+    if not kept:
+        listed = " or ".join(f"source:{name}" for name in query.sources)
+        raise QuestionError("question", f"none of the sources chosen beside it fits {listed}")
     if query.types:
         kept = kept & {uri for name in query.types for uri in _by_type(name, known)}
     return [source for source in known if source.uri in kept]

@@ -79,5 +79,9 @@ def newer_sources(
         return ()
     listed = ", ".join(f"{uri} ({dates[uri]})" for uri in uris)
     several = " to ".join(dict.fromkeys((quoted[0], quoted[-1])))
-    text = f"The answer is from sources of {several}; newer sources also match: {listed}."
+    if all(citation.date for citation in citations):
+        whose = "The answer is from sources"
+    else:
+        whose = "The dated sources of the answer are"
+    text = f"{whose} of {several}; newer sources also match: {listed}."
     return (Notice("newer_sources", text, uris),)

@@ -126,6 +126,8 @@ def _field(token: re.Match[str]) -> _Part | None:
     if not value:
         return None
     if re.match(_MARK, value):
+        if re.fullmatch(rf"{_MARK}\s*{_MARK}", value):
+            raise QuestionError("question", f"{name}: has nothing between its quotation marks")
         raise QuestionError("question", f"the quotation mark after {name}: is not closed")
     if token["not"]:
         raise QuestionError(

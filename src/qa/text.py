@@ -100,11 +100,18 @@ def terms(text: str) -> tuple[Term, ...]:
 
 
 def topic_terms(question: str) -> list[str]:
+    """Return the distinct stems of what a question is about, in order.
+
+    A question of function words alone ("Who was he?") keeps them all.
+    """
+    return content_terms(question) or list(dict.fromkeys(term.text for term in terms(question)))
+
+
+def content_terms(question: str) -> list[str]:
     """Return the distinct stemmed words of a question that are not function words, in order.
 
     One that is written with a capital is part of a name ("Will Smith", "Newcastle Under Lyme"),
-    but not where a sentence begins, or all words are written so. A question of function words
-    alone ("Who was he?") keeps them all.
+    but not where a sentence begins, or all words are written so.
     """
     found = terms(question)
     words = {term: question[term.start : term.end] for term in found}
@@ -121,7 +128,7 @@ def topic_terms(question: str) -> list[str]:
         for term, word in words.items()
         if word.casefold() not in FUNCTION_WORDS or (term in in_names and not titled)
     ]
-    return list(dict.fromkeys(content or [term.text for term in found]))
+    return list(dict.fromkeys(content))
 
 
 def matches(text: str, wanted: Iterable[str]) -> tuple[Span, ...]:

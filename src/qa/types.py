@@ -166,7 +166,7 @@ class Candidate:
     hit: Hit
     sentence: Sentence
     score: float
-    #: log-odds that it answers, as the scorer sees it
+    #: log-odds that it answers, as the scorer sees it; estimated where it was too unlikely to read
     evidence: float
     #: share of the question's words that it has, weighted by rarity, 0 to 1
     coverage: float
@@ -241,7 +241,8 @@ class RankedPassage:
     date: str | None
     score: float
     ranks: Mapping[str, int | None]
-    #: log-odds that its best sentence answers, as the scorer sees it; None where it read none
+    #: log-odds that its best sentence answers, as the scorer sees it, estimated where that was too
+    #: unlikely to be read; None where none of its sentences was scored
     evidence: float | None
     #: share of the question's words in its best sentence, weighted by rarity, 0 to 1
     coverage: float | None
@@ -259,7 +260,7 @@ class Filters:
 
     phrases: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
-    #: uris, or parts of uris and titles; alternatives
+    #: uris, or parts of uris and titles; alternatives, in the question and again beside it
     sources: tuple[str, ...] = ()
     #: suffixes of files, without the dot; alternatives
     types: tuple[str, ...] = ()
