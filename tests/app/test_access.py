@@ -213,6 +213,11 @@ def test_a_wrong_token_is_said_so(serve: Serve) -> None:
         assert "Set-Cookie" not in reply.headers
 
 
+def test_nobody_signs_in_where_there_is_no_token(serve: Serve) -> None:
+    reply = serve("").get("/sign-in", query_string={"next": "/status"})
+    assert (reply.status_code, reply.headers["Location"]) == (303, "/status")
+
+
 def test_over_tls_the_cookie_stays_there(serve: Serve) -> None:
     client = serve(TOKEN)
     reply = client.post("/sign-in", data={"token": TOKEN}, headers={"Origin": "https://localhost"})
@@ -225,6 +230,8 @@ def test_over_tls_the_cookie_stays_there(serve: Serve) -> None:
         ("/?q=Why", "/?q=Why"),
         ("https://evil.example/", "/"),
         ("//evil.example/", "/"),
+        ("///evil.example/", "/"),
+        ("////evil.example/", "/"),
         ("/\\evil.example/", "/"),
         ("\\\\evil.example", "/"),
         ("javascript:alert(1)", "/"),

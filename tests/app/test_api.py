@@ -201,11 +201,23 @@ def test_a_source_is_looked_up_and_never_a_path(client: FlaskClient, uri: str) -
 
 
 def test_an_unknown_address_and_method_are_problems_too(client: FlaskClient) -> None:
-    missing = client.get("/api/v1/nothing")
-    assert (missing.status_code, missing.content_type) == (404, "application/problem+json")
+    for missing in (client.get("/api/v1/nothing"), client.post("/api/v1/nothing")):
+        assert (missing.status_code, missing.content_type) == (404, "application/problem+json")
     wrong = client.get("/api/v1/answer")
     assert wrong.status_code == 405
     assert set(wrong.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
+
+
+def test_the_description_says_where_the_token_is_taken(client: FlaskClient) -> None:
+    paths = client.get("/api/v1/openapi.json").get_json()["paths"]
+    operations = [
+        (path, method, operation.get("security"))
+        for path, methods in paths.items()
+        if path.startswith("/api/")
+        for method, operation in methods.items()
+    ]
+    assert len(operations) > 10
+    assert [found for found in operations if found[2] != [{}, {"token": []}]] == []
 
 
 def test_answers_and_refusals_are_counted(client: FlaskClient) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from itertools import chain
 
 import pytest
@@ -51,6 +52,36 @@ def test_the_source_marks_the_span(client: FlaskClient) -> None:
     page = client.get(f"/sources/{URI}?start={start}&end={start + len(QUOTE)}")
     assert f'<mark id="quote">{QUOTE}</mark>' in page.get_data(as_text=True)
     assert page.get_data(as_text=True).count("<mark") == 1
+
+
+def test_a_quote_that_moved_is_marked_alone(client: FlaskClient) -> None:
+    """What else was quoted may have moved by another number of characters."""
+    query = {"start": 3, "end": 9, "quote": QUOTE, "near": ["10-20", "9" * 5000 + "-7"]}
+    page = client.get(f"/sources/{URI}", query_string=query).get_data(as_text=True)
+    assert f'<mark id="quote">{QUOTE}</mark>' in page
+    assert page.count("<mark") == 1
+    del query["quote"]
+    assert client.get(f"/sources/{URI}", query_string=query).status_code == 200
+
+
+def test_the_answer_without_a_script(client: FlaskClient) -> None:
+    question = "How large were targeted sanctions by mid-2024?"
+    before = counted(client)
+    reply = client.get("/ask", query_string={"q": question})
+    page = reply.get_data(as_text=True)
+    assert reply.status_code == 200
+    assert re.search(
+        r'href="/sources/\S+start=\d+&amp;end=\d+&amp;quote=\S+sha256=\w+#quote"', page
+    )
+    assert counted(client) == before + 1
+    for wrong in ("x" * 2001, "oil after:banana"):
+        assert client.get("/ask", query_string={"q": wrong}).status_code == 422
+
+
+def counted(client: FlaskClient) -> float:
+    """Return how many questions were replied to, as the metrics say."""
+    lines = client.get("/metrics").get_data(as_text=True).splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("qa_answers_total{"))
 
 
 def test_the_title_is_shown_once(client: FlaskClient) -> None:

@@ -155,8 +155,10 @@ def _is_browser() -> bool:
 
 
 @access.get("/sign-in")
-def sign_in() -> str:
-    """Ask for the token."""
+def sign_in() -> str | BaseResponse:
+    """Ask for the token, where there is one."""
+    if not current_app.extensions["qa-token"]:
+        return redirect(_local(request.args.get("next", "/")), 303)
     return _page(request.args.get("next", "/"), "")
 
 
@@ -207,5 +209,6 @@ def _local(path: str) -> str:
         parts = urlsplit(path)
     except ValueError:
         return "/"
-    own = path.startswith("/") and not parts.scheme and not parts.netloc
+    # "///x" has no host here, but browsers take one from it
+    own = path.startswith("/") and not path.startswith("//") and not parts.scheme
     return path if own and "\\" not in path and path.isprintable() else "/"

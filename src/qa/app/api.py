@@ -19,7 +19,6 @@ from qa.app.metrics import ANSWERS, FALLBACK, INDEX_AGE, LATENCY, QUEUE
 from qa.app.problems import advice, of_error
 from qa.app.queue import abandoned, queue
 from qa.assistant import LONGEST_QUESTION, MOST_PASSAGES, MOST_TURNS, Live
-from qa.config import Settings
 from qa.errors import QAError, QuestionError, UnknownSource
 from qa.types import Answer, Document, Order, SkippedSource, SourceInfo
 from qa.verify import CheckedCitation, Cited, verify
@@ -172,7 +171,12 @@ QUESTIONS = Tag(name="questions", description="Ask, and get quoted answers.")
 INDEX = Tag(name="index", description="What the answers are taken from.")
 _operation = Tag(name="operation", description="For whoever runs the server.")
 
-api = APIBlueprint("api", __name__, url_prefix="/api/v1", abp_responses=GUARD_PROBLEMS)
+#: With the token, or without where the server has none.
+SECURITY: list[dict[str, list[str]]] = [{}, {"token": []}]
+
+api = APIBlueprint(
+    "api", __name__, url_prefix="/api/v1", abp_responses=GUARD_PROBLEMS, abp_security=SECURITY
+)
 operation = APIBlueprint("operation", __name__, abp_responses=GUARD_PROBLEMS)
 
 
@@ -191,7 +195,7 @@ def fallback() -> str | None:
 @api.post("/answer", tags=[QUESTIONS], responses=_ASK_RESPONSES)
 def answer(body: AnswerRequest) -> Response:
     """Answer a question with sentences quoted from the sources, or refuse."""
-    _check_limits(body, live().settings)
+    check_limits(body.question, body.limit, len(body.history))
     answering = live()
     try:
         reply = queue().run(
@@ -207,21 +211,27 @@ def answer(body: AnswerRequest) -> Response:
         )
     except UnknownSource as error:
         return of_error(QuestionError("sources", str(error)))
+    note(body.question, reply)
+    return jsonify(dataclasses.asdict(reply))
+
+
+def note(question: str, reply: Answer) -> None:
+    """Count an answer, and tell the log of it."""
     ANSWERS.labels("answered" if reply.answered else "refused").inc()
     LATENCY.observe(reply.took_ms / 1000)
     cited_places().note(reply)
     g.facts = {"answered": reply.answered, "generation": reply.generation}
     if live().settings.log_questions:
-        g.facts["question"] = body.question
-    return jsonify(dataclasses.asdict(reply))
+        g.facts["question"] = question
 
 
-def _check_limits(body: AnswerRequest, settings: Settings) -> None:
+def check_limits(question: str, limit: int = 0, turns: int = 0) -> None:
     """Refuse what fits the schema, but not the settings of this server."""
+    settings = live().settings
     for field, asked, most in (
-        ("question", len(body.question), settings.max_question),
-        ("limit", body.limit, settings.max_passages),
-        ("history", len(body.history), settings.max_history),
+        ("question", len(question), settings.max_question),
+        ("limit", limit, settings.max_passages),
+        ("history", turns, settings.max_history),
     ):
         if asked > most:
             raise QuestionError(field, f"{asked} is more than the {most} that this server takes")

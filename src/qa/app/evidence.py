@@ -17,6 +17,7 @@ from qa.app.api import (
     GUARD_PROBLEMS,
     LONGEST_INTERPRETED,
     QUESTIONS,
+    SECURITY,
     QuotedCitation,
     Request,
     Uri,
@@ -35,7 +36,9 @@ from qa.verify import Cited
 MOST_ANSWERS = 200
 MOST_QUOTES = 20
 
-evidence = APIBlueprint("evidence", __name__, url_prefix="/api/v1", abp_responses=GUARD_PROBLEMS)
+evidence = APIBlueprint(
+    "evidence", __name__, url_prefix="/api/v1", abp_responses=GUARD_PROBLEMS, abp_security=SECURITY
+)
 
 
 class Place(Request):

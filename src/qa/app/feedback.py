@@ -18,6 +18,7 @@ from qa.app.api import (
     GUARD_PROBLEMS,
     LONGEST_INTERPRETED,
     QUESTIONS,
+    SECURITY,
     QuotedCitation,
     Request,
     live,
@@ -32,7 +33,9 @@ from qa.verify import Cited
 
 logger = logging.getLogger(__name__)
 
-feedback = APIBlueprint("feedback", __name__, url_prefix="/api/v1", abp_responses=GUARD_PROBLEMS)
+feedback = APIBlueprint(
+    "feedback", __name__, url_prefix="/api/v1", abp_responses=GUARD_PROBLEMS, abp_security=SECURITY
+)
 
 
 class FeedbackRequest(Request):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,7 +12,7 @@ from flask import Blueprint, Response, abort, current_app, redirect, render_temp
 
 from qa.answer import link
 from qa.app.access import signed_in
-from qa.app.api import fallback, live
+from qa.app.api import check_limits, fallback, live, note
 from qa.app.blocks import blocks, outline
 from qa.app.cited import cited_places
 from qa.app.files import indexed
@@ -20,11 +22,11 @@ from qa.app.security import comes_from_elsewhere
 from qa.app.sheet import number_of, sheet
 from qa.app.source_list import listed
 from qa.app.words import confidence_in_words, size_in_words
-from qa.assistant import LONGEST_QUESTION, MOST_TURNS
+from qa.assistant import LONGEST_QUESTION
 from qa.errors import QAError, QuestionError
 from qa.examples import Examples
 from qa.shape import shape
-from qa.types import Document, Span
+from qa.types import Citation, Document, Span
 from qa.verify import Cited, locate
 
 pages = Blueprint("pages", __name__)
@@ -33,6 +35,9 @@ pages.add_app_template_filter(confidence_in_words, "confidence")
 
 #: Spans besides the cited one that a link may mark.
 _MOST_NEAR = 50
+_NEAR = re.compile(r"(\d{1,12})-(\d{1,12})", re.ASCII)
+#: A longer quote makes an address that some programs cut off; its place alone is named then.
+_LONGEST_QUOTE = 1500
 
 
 @pages.context_processor
@@ -41,6 +46,7 @@ def everywhere() -> dict[str, Any]:
     return {
         "signed_in": signed_in(),
         "longest": min(LONGEST_QUESTION, live().settings.max_question),
+        "most_turns": live().settings.max_history,
     }
 
 
@@ -78,25 +84,41 @@ def examples() -> Examples:
 
 
 @pages.get("/ask")
-def ask() -> str:
+def ask() -> tuple[str, int]:
     """Answer on a page that needs no script; a page of another site only fills in the question."""
     question = request.args.get("q", "").strip()
-    earlier = [turn for turn in request.args.getlist("earlier") if turn.strip()][-MOST_TURNS:]
+    earlier = _last([turn for turn in request.args.getlist("earlier") if turn.strip()])
     reply, trouble = None, ""
     if question and not comes_from_elsewhere():
         answering = live().assistant()
         try:
+            check_limits(question)
             reply = queue().run(lambda: answering.ask(question, history=earlier))
-            cited_places().note(reply)
+            note(question, reply)
         except QuestionError as error:
             trouble = str(error)
-    return render_template(
+    page = render_template(
         "answer.html",
         question=question,
-        earlier=[*earlier, question][-MOST_TURNS:] if reply else earlier,
+        earlier=_last([*earlier, question]) if reply else earlier,
         reply=reply,
         trouble=trouble,
     )
+    return page, HTTPStatus.UNPROCESSABLE_ENTITY if trouble else HTTPStatus.OK
+
+
+def _last(turns: Sequence[str]) -> Sequence[str]:
+    """Return as many turns of a thread as this server takes with a question."""
+    most = live().settings.max_history
+    return turns[-most:] if most else []
+
+
+@pages.app_template_filter()
+def kept_link(citation: Citation) -> str:
+    """Return the address of a citation, by which its quote is found again in a changed source."""
+    if len(citation.quote) > _LONGEST_QUOTE:
+        return citation.link
+    return f"{citation.link}&{urlencode({'quote': citation.quote, 'sha256': citation.sha256})}"
 
 
 @pages.get("/sources")
@@ -145,7 +167,7 @@ def source(uri: str) -> str | Response:
         span = place[1:]
     elif not quote:
         span = _span(document)
-    near = _near(len(document.text))
+    near = _near(len(document.text)) if state != "moved" else []  # offsets of an older text
     page = number_of(document, span, request.args.get("page", type=int))
     drawn = request.args.get("view") != "text" and page is not None
     shown = sheet(document, page, span, near) if drawn and page else None
@@ -195,9 +217,6 @@ def _span(document: Document) -> Span | None:
 
 def _near(length: int) -> Sequence[Span]:
     """Return the spans to mark faintly; what is none is left out."""
-    found = []
-    for value in request.args.getlist("near")[:_MOST_NEAR]:
-        start, _, end = value.partition("-")
-        if start.isdecimal() and end.isdecimal() and int(start) < int(end) <= length:
-            found.append((int(start), int(end)))
-    return found
+    given = (_NEAR.fullmatch(value) for value in request.args.getlist("near")[:_MOST_NEAR])
+    spans = [(int(found[1]), int(found[2])) for found in given if found]
+    return [(start, end) for start, end in spans if start < end <= length]

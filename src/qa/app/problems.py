@@ -150,7 +150,8 @@ def of_http(error: HTTPException) -> Response:
 
 def check_json_body() -> Response | None:
     """Refuse a body that is not a JSON object before anything looks at it."""
-    if request.method != "POST" or not request.path.startswith("/api/"):
+    there = request.routing_exception is None
+    if request.method != "POST" or not request.path.startswith("/api/") or not there:
         return None
     if request.mimetype != "application/json":
         return problem(

@@ -14,13 +14,17 @@ from flask_openapi3.types import ResponseDict
 from pydantic import BaseModel, Field, RootModel
 from werkzeug.exceptions import ServiceUnavailable
 
-from qa.app.api import BODY_PROBLEMS, GUARD_PROBLEMS, INDEX, Request, problem_response
+from qa.app.api import BODY_PROBLEMS, GUARD_PROBLEMS, INDEX, SECURITY, Request, problem_response
 from qa.app.jobs import MOST_STREAMS, Job, Jobs
 
 _STREAM = "text/event-stream"
 
 rebuild = APIBlueprint(
-    "rebuild", __name__, url_prefix="/api/v1/index", abp_responses=GUARD_PROBLEMS
+    "rebuild",
+    __name__,
+    url_prefix="/api/v1/index",
+    abp_responses=GUARD_PROBLEMS,
+    abp_security=SECURITY,
 )
 
 

@@ -9,10 +9,10 @@ from flask_openapi3.types import ResponseDict
 from pydantic import BaseModel, Field
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from qa.app.api import GUARD_PROBLEMS, INDEX, live, problem_response
+from qa.app.api import GUARD_PROBLEMS, INDEX, SECURITY, live, problem_response
 from qa.uploads import delete, keep
 
-uploads = APIBlueprint("uploads", __name__, url_prefix="/api/v1/uploads")
+uploads = APIBlueprint("uploads", __name__, url_prefix="/api/v1/uploads", abp_security=SECURITY)
 
 #: A form of another site can send no header of ours, and no other method than GET and POST.
 HEADER = "X-QA-Upload"
