@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from app.desk import (
     LAKE,
@@ -231,9 +231,117 @@ def test_threads_are_kept_found_renamed_and_deleted(
         expect(page.locator(".asked")).to_have_text([LAKE_QUESTION, DANUBE])
         page.get_by_role("button", name="History").click()
         page.get_by_role("button", name="Delete Water").click()
+        expect(titles).to_have_count(2)
+        page.get_by_role("button", name="Delete for good? Water").click()
         expect(titles).to_have_text([PDF_QUESTION])
+        expect(titles.first).to_be_focused()
         page.keyboard.press("Escape")
         expect(page.locator(".asked")).to_have_count(0)
+
+
+def test_a_thread_keeps_its_new_name_and_its_tab(browser: Browser, desk: Desk) -> None:
+    with opened(browser, desk.address) as page:
+        ask(page, LAKE_QUESTION)
+        page.get_by_role("button", name="New thread").click()
+        ask(page, DANUBE)
+        for question, name in ((DANUBE, "Rivers"), (LAKE_QUESTION, "Water")):
+            page.get_by_role("button", name="History").click()
+            page.get_by_role("button", name=f"Rename {question}").click()
+            page.get_by_label("New name").fill(name)
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("button", name=name, exact=True)).to_be_focused()
+            page.keyboard.press("Escape")
+        ask(page, PDF_QUESTION)
+        page.reload()
+        expect(page.locator(".asked")).to_have_text([DANUBE, PDF_QUESTION])
+        page.get_by_role("button", name="History").click()
+        expect(page.locator(".threads .title")).to_have_text(["Rivers", "Water"])
+
+
+def test_a_thread_in_two_tabs_has_the_questions_of_both(browser: Browser, desk: Desk) -> None:
+    with opened(browser, desk.address) as page:
+        ask(page, LAKE_QUESTION)
+        with page.expect_popup() as popup:  # gets a copy of what the tab remembers
+            page.evaluate("() => { open('/'); }")
+        other = popup.value
+        expect(other.locator(".asked")).to_have_text([LAKE_QUESTION])
+        ask(page, DANUBE)
+        ask(other, PDF_QUESTION)
+        other.reload()
+        expect(other.locator(".asked")).to_have_text([LAKE_QUESTION, DANUBE, PDF_QUESTION])
+
+
+def test_a_thread_is_kept_in_the_order_of_its_questions(browser: Browser, desk: Desk) -> None:
+    with opened(browser, desk.address) as page:
+        held: list[Route] = []
+        page.route("**/api/v1/answer", lambda route: held.append(route), times=1)
+        page.get_by_label("Your question").fill(LAKE_QUESTION)
+        page.keyboard.press("Enter")
+        expect(page.locator(".waiting")).to_have_count(1)
+        page.get_by_label("Your question").fill(DANUBE)
+        page.keyboard.press("Enter")
+        expect(page.locator("#thread > li").nth(1).locator(".quote").first).to_be_visible()
+        held[0].continue_()
+        expect(page.locator("#thread > li").nth(0).locator(".quote").first).to_be_visible()
+        page.reload()
+        expect(page.locator(".asked")).to_have_text([LAKE_QUESTION, DANUBE])
+
+
+def test_a_citation_leads_to_its_quote_in_a_newer_index(browser: Browser, tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, {"lake.md": LAKE}) as desk,
+        opened(browser, desk.address, ignore="status of 404") as page,
+    ):
+        item = ask(page, LAKE_QUESTION)
+        quoted = item.locator(".quote").first
+        text = (quoted.text_content() or "").strip().removesuffix("1").strip()
+        fill(desk.settings.corpus, {"lake.md": LAKE.replace("## Boats", "New.\n\n## Boats")})
+        build(desk.settings, FakeEncoder())
+        quoted.locator(".number").click()
+        expect(page.locator("#pane mark")).to_have_text([text])
+        expect(page.locator("#pane").get_by_role("note")).to_contain_text("has moved since")
+        page.keyboard.press("Escape")
+        (desk.settings.corpus / "lake.md").unlink()
+        fill(desk.settings.corpus, {"other.md": "# Other\n\nNothing of it."})
+        build(desk.settings, FakeEncoder())
+        quoted.locator(".number").click()
+        expect(page.locator("#pane .failed")).to_contain_text("lake.md is not among the sources")
+
+
+def test_the_pane_after_forward_and_beside_history(browser: Browser, desk: Desk) -> None:
+    with opened(browser, desk.address) as page:
+        item = ask(page, LAKE_QUESTION)
+        item.locator(".number").first.click()
+        expect(page.locator("#pane mark").first).to_be_visible()
+        page.get_by_role("button", name="History").click()
+        page.locator(".threads .title").focus()
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("#pane-title")).to_have_text("History")
+        page.go_back()
+        expect(page.locator("#pane")).to_be_hidden()
+        page.go_forward()
+        item.locator(".number").first.click()
+        expect(page.locator("#pane mark").first).to_be_visible()
+        page.get_by_role("button", name="Close").click()
+        expect(page.locator("#pane")).to_be_hidden()
+
+
+def test_what_the_keyboard_reaches_is_not_under_the_head(browser: Browser, desk: Desk) -> None:
+    with opened(browser, desk.address) as page:
+        for question in (LAKE_QUESTION, DANUBE, PDF_QUESTION, LAKE_QUESTION):
+            ask(page, question)
+        for _ in range(40):
+            page.keyboard.press("Shift+Tab")
+            hidden = page.evaluate(
+                """() => {
+                  const focused = document.activeElement;
+                  const head = document.getElementById("top");
+                  const { bottom } = focused.getBoundingClientRect();
+                  return !head.contains(focused) && bottom <= head.getBoundingClientRect().bottom
+                    && focused !== document.body ? focused.outerHTML : "";
+                }"""
+            )
+            assert hidden == ""
 
 
 @BOTH
@@ -256,6 +364,11 @@ def test_an_answer_whose_source_changed_is_stale(
         expect(note).to_contain_text("2 quotes moved")
         expect(page.locator(".quote.lost")).to_have_text([f"{TEN}1"])
         assert violations(page, axe) == []
+        fill(desk.settings.corpus, {"lake.md": LAKE})  # it is there again
+        page.evaluate("() => { document.dispatchEvent(new CustomEvent('qa-check')); }")
+        expect(page.locator(".quote.lost")).to_have_count(0)
+        fill(desk.settings.corpus, {"lake.md": LAKE.replace(TEN, "Ten boats are gone.")})
+        page.reload()
         build(desk.settings, FakeEncoder())
         note.get_by_role("button", name="Ask again").click()
         last = page.locator("#thread > li").nth(2)
@@ -300,6 +413,25 @@ def test_sources_are_found_and_chosen(browser: Browser, desk: Desk, size: str) -
         page.locator("#narrowed").get_by_role("button", name="Ask all").click()
         ask(page, LAKE_QUESTION)
         assert sent == [["rivers.md"], None]
+
+
+def test_an_answer_remembers_what_it_was_asked_of(browser: Browser, desk: Desk) -> None:
+    with opened(browser, desk.address) as page:
+        page.get_by_role("link", name="Sources").click()
+        page.get_by_label("Ask all shown").uncheck()
+        page.get_by_label("Ask Rivers of Europe").check()
+        page.keyboard.press("Escape")
+        entry = ask(page, DANUBE)
+        entry.get_by_text("Export this answer").click()
+        with page.expect_download() as download:
+            entry.get_by_role("button", name="JSON").click()
+        pack = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+        assert pack["answers"][0]["searched"]["sources"] == ["rivers.md"]
+        entry.get_by_role("button", name="Ask again without source: rivers.md").click()
+        expect(page.locator("#narrowed")).to_be_hidden()
+        again = page.locator("#thread > li").nth(1)
+        expect(again.locator(".quote").first).to_be_visible()
+        expect(again.locator(".chips")).to_have_count(0)
 
 
 @BOTH

@@ -1,7 +1,7 @@
 // A reply of the JSON interface as elements. Source text only ever becomes text nodes.
 
 import { differences } from "./disagreement.js";
-import { headingsEnd, make, marked, plural, sourceLink } from "./dom.js";
+import { headingsEnd, make, marked, plural, quoteLink, sourceLink } from "./dom.js";
 import { asked as filtered, nothingLeft } from "./filters.js";
 
 const WORDS = [
@@ -26,7 +26,7 @@ function citationNumber(citation) {
     "a",
     {
       class: "number",
-      href: citation.link,
+      href: quoteLink(citation),
       "aria-label": `Source ${citation.number}: ${citation.title}, line ${citation.line}`,
       "data-number": String(citation.number),
     },
@@ -84,7 +84,7 @@ function citationEntry(citations) {
     make(
       "div",
       {},
-      make("a", { href: first.link, "data-number": String(first.number), dir: "auto" }, first.title),
+      make("a", { href: quoteLink(first), "data-number": String(first.number), dir: "auto" }, first.title),
       make("span", { class: "facts", dir: "auto" }, place(first)),
       references([...new Set(citations.flatMap((citation) => citation.references))]),
       also.length ? alsoIn(also) : null,

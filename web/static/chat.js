@@ -1,18 +1,18 @@
 // The chat: ask, show what comes back, open a citation beside it, keep the thread.
 
 import { account, replyElement, spoken } from "./answer.js";
-import { make, post, sourceLink } from "./dom.js";
+import { make, post, quoteLink } from "./dom.js";
 import { exportControl } from "./export.js";
 import { feedbackControl } from "./feedback.js";
 import { chips, notices } from "./filters.js";
 import { addTurn, dropTurn, forgetTurns, searchedFor, turnsBefore } from "./followup.js";
 import { noteGeneration } from "./freshness.js";
-import { currentThread, keepThread, newThread, remember, titleOf } from "./history.js";
+import { currentThread, keepTurn, newThread, remember, titleOf } from "./history.js";
 import { closePane, openPage, paneIsOpen } from "./pane.js";
 import { hidePreview, previews } from "./preview.js";
 import { enhance, showCited } from "./reader.js";
 import { placeTools, suggest } from "./rebuild.js";
-import { chosenSources, enhanceSources } from "./sources.js";
+import { chosenSources, enhanceSources, unchoose } from "./sources.js";
 
 const thread = document.getElementById("thread");
 const composer = document.getElementById("composer");
@@ -40,7 +40,7 @@ function show(item, reply) {
   const content = replyElement(reply, Number(thread.dataset.sources));
   const searched = searchedFor(reply, () => ask(reply.question, { typed: true }));
   if (searched) content.prepend(searched);
-  content.prepend(...chips(reply, ask));
+  content.prepend(...chips(reply, ask, unchoose));
   content.append(
     ...notices(reply),
     make("div", { class: "tools" }, ...account(reply), exportControl("Export this answer", () => [reply]), feedbackControl(reply)),
@@ -50,10 +50,9 @@ function show(item, reply) {
   item.lastElementChild.replaceWith(content);
 }
 
-function keep(reply, typed) {
-  kept.turns.push({ reply, typed });
-  kept.updated = new Date().toISOString();
-  keepThread(kept);
+function keep(turn) {
+  remember(kept.id);
+  return keepTurn(kept, turn);
 }
 
 /** Ask within the thread, or the words as typed, without what came before. */
@@ -62,12 +61,14 @@ async function ask(question, { typed = false } = {}) {
   announcement.textContent = "";
   const item = add(question, make("p", { class: "reply waiting" }, "Searching…"));
   item.scrollIntoView({ block: "start" });
+  const asked = Date.now();
   try {
-    const body = { question, history: turnsBefore(turn), sources: chosenSources() };
-    const reply = await (await post("/api/v1/answer", body)).json();
+    const sources = chosenSources();
+    const body = { question, history: turnsBefore(turn), sources };
+    const reply = { ...(await (await post("/api/v1/answer", body)).json()), sources };
+    if (item.isConnected) await keep({ reply, typed, asked }); // first: what is shown is not lost by a reload
     show(item, reply);
-    if (item.isConnected) keep(reply, typed);
-    announcement.textContent = spoken(reply);
+    if (item.isConnected) announcement.textContent = spoken(reply);
     noteGeneration(reply.generation);
   } catch (error) {
     dropTurn(turn);
@@ -82,7 +83,7 @@ async function ask(question, { typed = false } = {}) {
 /** Return the address of a citation, with the other quotes of its answer from the same source. */
 function withOthers(citation, reply) {
   const others = reply.citations.filter((other) => other !== citation && other.uri === citation.uri);
-  return sourceLink(citation) + others.map(({ start, end }) => `&near=${start}-${end}`).join("");
+  return quoteLink(citation) + others.map(({ start, end }) => `&near=${start}-${end}`).join("");
 }
 
 function stepper(step, label, mark) {
@@ -255,6 +256,7 @@ document.addEventListener("qa-check", check);
 const past = document.getElementById("history");
 past.hidden = false;
 past.addEventListener("click", async () => {
+  reading = null;
   const { openHistory } = await import("./threads.js");
   await openHistory({
     current: () => kept.id,
@@ -277,7 +279,7 @@ document
 async function start() {
   box.focus({ preventScroll: true });
   const before = await currentThread();
-  if (before?.turns.length) {
+  if (before?.turns.length && !thread.childElementCount) {
     draw(before);
     check();
   }

@@ -1,6 +1,6 @@
 // Where sources differ: both quotes side by side, what differs in them marked.
 
-import { make, marked } from "./dom.js";
+import { make, marked, quoteLink } from "./dom.js";
 
 const KINDS = {
   quantity: "They give different numbers.",
@@ -13,7 +13,7 @@ function side(citation, spans) {
     "li",
     {},
     make("blockquote", { cite: citation.link }, ...marked(citation.uri, citation.quote, spans)),
-    make("a", { href: citation.link }, `${citation.number}. ${citation.title}`),
+    make("a", { href: quoteLink(citation) }, `${citation.number}. ${citation.title}`),
     make("span", { class: "facts" }, citation.date ?? "undated"),
   );
 }

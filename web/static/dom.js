@@ -19,8 +19,17 @@ export async function fetched(path, options = {}) {
     throw new Error("The server does not answer. Is `qa serve` still running?");
   }
   if (response.ok) return response;
-  const problem = await response.json().catch(() => ({}));
-  throw new Error(problem.detail ?? `The server replied ${response.status}.`);
+  throw new Error((await said(response)) || `The server replied ${response.status}.`);
+}
+
+/** Return what a problem document, or a page about an error, says. */
+async function said(response) {
+  const text = await response.text();
+  try {
+    return JSON.parse(text).detail;
+  } catch {
+    return new DOMParser().parseFromString(text, "text/html").querySelector("main > p")?.textContent;
+  }
 }
 
 /** Return the response to a body sent as JSON; throw as `fetched` does. */
@@ -36,9 +45,23 @@ export function plural(count, word) {
   return `${count} ${word}${count === 1 ? "" : "s"}`;
 }
 
+/** Return the address of the page that shows a source. */
+export function sourcePath(uri) {
+  return `/sources/${uri.split("/").map(encodeURIComponent).join("/")}`;
+}
+
 /** Return the address of the page that shows a source with a place in it marked. */
 export function sourceLink({ uri, start, end }) {
-  return `/sources/${uri.split("/").map(encodeURIComponent).join("/")}?start=${start}&end=${end}`;
+  return `${sourcePath(uri)}?start=${start}&end=${end}`;
+}
+
+/** A longer quote makes an address that some programs cut off; its place alone is kept then. */
+const LONGEST_QUOTE = 1500;
+
+/** Return the address of a quote, by which it is found again when the source has changed. */
+export function quoteLink({ uri, start, end, quote, sha256 }) {
+  if (quote.length > LONGEST_QUOTE) return sourceLink({ uri, start, end });
+  return `${sourceLink({ uri, start, end })}&${new URLSearchParams({ quote, sha256 })}`;
 }
 
 /** Return a text as nodes: spans of it are marked, markup of Markdown is set back. */

@@ -12,13 +12,14 @@ export function quotes(reply) {
 }
 
 function given(reply) {
-  const { question, interpreted, confidence, generation } = reply;
+  const { question, interpreted, confidence, generation, sources } = reply;
   const related = reply.answered ? [] : reply.passages.slice(0, RELATED);
   return {
     question,
     interpreted,
     confidence,
     generation,
+    sources,
     citations: quotes(reply),
     related: related.map(({ uri, start, end }) => ({ uri, start, end })),
   };

@@ -1,6 +1,6 @@
 // What a question was narrowed by, as chips that can be taken away, and the notices of a reply.
 
-import { make } from "./dom.js";
+import { make, sourcePath } from "./dom.js";
 
 const NAMES = {
   phrases: "phrase",
@@ -56,8 +56,11 @@ export function nothingLeft(reply) {
   return (reply.notices ?? []).some((notice) => notice.kind === "nothing_left");
 }
 
-/** Return a list of the filters, if any; a button takes one away and asks again. */
-export function chips(reply, ask) {
+/**
+ * Return a list of the filters, if any; a button takes one away and asks again.
+ * `unchoose` takes away a source that was ticked beside the question.
+ */
+export function chips(reply, ask, unchoose) {
   const filters = listed(reply.filters ?? {});
   if (!filters.length) return [];
   const entries = filters.map((filter) => {
@@ -68,9 +71,11 @@ export function chips(reply, ask) {
       `${NAMES[kind]}: ${value}`,
       make("span", { "aria-hidden": "true" }, "×"),
     );
-    remove.addEventListener("click", () =>
-      ask(question(reply.interpreted, filters.filter((other) => other !== filter))),
-    );
+    const beside = ([of, uri]) => of === "sources" && reply.sources?.includes(uri);
+    remove.addEventListener("click", () => {
+      if (beside(filter)) unchoose(value);
+      ask(question(reply.interpreted, filters.filter((other) => other !== filter && !beside(other))));
+    });
     return make("li", {}, remove);
   });
   return [make("ul", { class: "chips", "aria-label": "Filters" }, ...entries)];
@@ -83,8 +88,7 @@ export function notices(reply) {
     let reach = 0;
     for (const uri of uris) {
       const start = text.indexOf(uri, reach);
-      const href = `/sources/${uri.split("/").map(encodeURIComponent).join("/")}`;
-      nodes.push(text.slice(reach, start), make("a", { href }, uri));
+      nodes.push(text.slice(reach, start), make("a", { href: sourcePath(uri) }, uri));
       reach = start + uri.length;
     }
     return make("p", { class: "told", role: "note" }, ...nodes, text.slice(reach));

@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 
-const MOST_TURNS = 20; // that the JSON interface takes
+const MOST_TURNS = Number(document.getElementById("composer").dataset.turns); // that the server takes
 let turns = [];
 
 /** Add a question to the thread; one asked as typed begins a new topic. */
@@ -24,7 +24,8 @@ export function forgetTurns() {
 
 /** Return the turns before one, as the JSON interface wants them. */
 export function turnsBefore(turn) {
-  return turns.slice(0, turns.indexOf(turn)).slice(-MOST_TURNS);
+  const place = turns.indexOf(turn);
+  return turns.slice(Math.max(0, place - MOST_TURNS), place);
 }
 
 /** Say what was searched, with a way to search the words as typed; null where that is the same. */

@@ -39,11 +39,34 @@ export function newThread() {
   return { id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, title: "", created: now, updated: now, turns: [] };
 }
 
-/** Keep a thread, and remember that it is the one of this tab. */
-export async function keepThread(thread) {
-  remember(thread.id);
-  const stored = await run("readwrite", (threads) => threads.put(thread));
-  if (stored === undefined) kept.set(thread.id, thread);
+/** Change a thread in one step, so that what another tab adds stays; `change` gets null for none. */
+async function update(id, change) {
+  const database = await opened();
+  const stored = await new Promise((resolve) => {
+    if (!database) return resolve(false);
+    const transaction = database.transaction(STORE, "readwrite");
+    const threads = transaction.objectStore(STORE);
+    const found = threads.get(id);
+    found.onsuccess = () => {
+      threads.put(change(found.result ?? null));
+      transaction.commit(); // now: a page that is left at once would take an open transaction with it
+    };
+    transaction.oncomplete = () => resolve(true);
+    transaction.onerror = transaction.onabort = () => resolve(false);
+  });
+  if (!stored) kept.set(id, change(kept.get(id) ?? null));
+}
+
+/** Add a turn to a thread, in the order in which its questions were asked. */
+export function keepTurn({ id, title, created }, turn) {
+  return update(id, (thread) => {
+    const turns = [...(thread?.turns ?? []), turn].sort((one, other) => (one.asked ?? 0) - (other.asked ?? 0));
+    return { id, title, created, ...thread, updated: new Date().toISOString(), turns };
+  });
+}
+
+export function renameThread(thread, title) {
+  return update(thread.id, (stored) => ({ ...(stored ?? thread), title }));
 }
 
 export async function deleteThread(id) {

@@ -95,5 +95,8 @@ export async function openPage(address, { controls = () => [], ready = () => {},
 
 document.getElementById("pane-close").addEventListener("click", closePane);
 narrow.addEventListener("change", cover);
-addEventListener("popstate", (event) => event.state?.pane || hide());
+addEventListener("popstate", (event) => {
+  if (!event.state?.pane) hide();
+  else if (!paneIsOpen()) history.replaceState(null, ""); // what it showed is gone
+});
 if (history.state?.pane) history.replaceState(null, "");

@@ -1,17 +1,12 @@
 // A source as it is read: the cited sentence in view, a link to keep, headings to jump to.
 
-/** A longer quote makes an address that some programs cut off; its place alone is kept then. */
-const LONGEST_QUOTE = 1500;
+import { quoteLink, sourcePath } from "./dom.js";
 
 /** Return an address that finds a quote again after the source has changed. */
 function permanentLink(content) {
   const { uri, start, end, sha256, quote } = content.dataset;
-  const address = new URL(`/sources/${uri.split("/").map(encodeURIComponent).join("/")}`, location.origin);
-  if (start === undefined) return address.href;
-  for (const [name, value] of Object.entries({ start, end, quote: JSON.parse(quote), sha256 })) {
-    if (value.length <= LONGEST_QUOTE) address.searchParams.set(name, value);
-  }
-  return address.href;
+  if (start === undefined) return location.origin + sourcePath(uri);
+  return location.origin + quoteLink({ uri, start, end, quote: JSON.parse(quote), sha256 });
 }
 
 function smoothly() {

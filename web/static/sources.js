@@ -28,6 +28,11 @@ function choose(uris) {
   document.dispatchEvent(new CustomEvent("qa-chosen"));
 }
 
+/** Ask one source less; where none is left, ask all. */
+export function unchoose(uri) {
+  keepThose((chosen ?? []).filter((other) => other !== uri));
+}
+
 /** Forget sources that are no longer there; where none is left, ask all. */
 function keepThose(uris) {
   if (!chosen) return;
@@ -66,7 +71,7 @@ export function enhanceSources(content) {
   function filter() {
     const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const entry of entries) {
-      const text = entry.textContent.toLowerCase();
+      const text = entry.querySelector("div").textContent.toLowerCase();
       const fits = words.every((word) => text.includes(word));
       entry.hidden = !fits || Boolean(kind.value && entry.dataset.kind !== kind.value);
     }

@@ -1,6 +1,6 @@
 // Answers from before: whether what they quote still stands in the files.
 
-import { make, plural, post, sourceLink } from "./dom.js";
+import { make, plural, post, quoteLink } from "./dom.js";
 import { quotes } from "./export.js";
 
 const MOST = 100; // that the JSON interface checks at once
@@ -17,9 +17,9 @@ function said(gone, moved) {
 
 /** Lead the links of a citation to where its quote stands now. */
 function lead(element, citation, moved) {
-  const address = sourceLink(moved);
-  element.querySelectorAll(`[data-number="${citation.number}"]`).forEach((link) => (link.href = address));
-  Object.assign(citation, moved, { link: address });
+  Object.assign(citation, moved);
+  const links = element.querySelectorAll(`[data-number="${citation.number}"]`);
+  links.forEach((link) => (link.href = quoteLink(citation)));
 }
 
 function mark(element, reply, checked, ask) {
@@ -29,6 +29,7 @@ function mark(element, reply, checked, ask) {
     if (checked[index].moved_to) lead(element, citation, checked[index].moved_to);
   });
   element.querySelector(".stale")?.remove();
+  element.querySelectorAll(".lost").forEach((quote) => quote.classList.remove("lost"));
   if (!gone.length && !moved.length) return;
   const note = make("p", { class: "told stale", role: "note" }, make("span", {}, said(gone, moved)));
   for (const { number } of gone) {

@@ -2,7 +2,7 @@
 
 import { make, plural } from "./dom.js";
 import { exportControl } from "./export.js";
-import { allThreads, deleteThread, keepThread, titleOf } from "./history.js";
+import { allThreads, deleteThread, renameThread, titleOf } from "./history.js";
 import { openPane } from "./pane.js";
 
 function day(time) {
@@ -26,8 +26,7 @@ function renaming(thread, done) {
   const form = make("form", { class: "rename" }, field, make("button", { class: "quiet" }, "Rename"));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    thread.title = field.value.trim();
-    await keepThread(thread);
+    await renameThread(thread, field.value.trim());
     done();
   });
   field.addEventListener("keydown", (event) => {
@@ -39,20 +38,32 @@ function renaming(thread, done) {
   return form;
 }
 
+/** Make the button that deletes at the second press, so that nothing is lost by a slip. */
+function deleting(title, action) {
+  const button = quiet("Delete", `Delete ${title}`, () => {
+    if (button.dataset.sure) return action();
+    button.dataset.sure = "yes";
+    button.textContent = "Delete for good?";
+    button.setAttribute("aria-label", `Delete for good? ${title}`);
+  });
+  return button;
+}
+
 function entry(thread, { current, open, removed, redraw }) {
   const title = titleOf(thread);
   const opener = make("button", { type: "button", class: "plain title", dir: "auto" }, title);
   if (current) opener.setAttribute("aria-current", "true");
   opener.addEventListener("click", () => open(thread));
-  const item = make("li", {});
+  const item = make("li", { "data-id": thread.id });
   const tools = make(
     "div",
     { class: "actions" },
-    quiet("Rename", `Rename ${title}`, () => tools.replaceWith(renaming(thread, redraw))),
-    quiet("Delete", `Delete ${title}`, async () => {
+    quiet("Rename", `Rename ${title}`, () => tools.replaceWith(renaming(thread, () => redraw(thread.id)))),
+    deleting(title, async () => {
+      const next = item.nextElementSibling ?? item.previousElementSibling;
       await deleteThread(thread.id);
       removed(thread);
-      redraw();
+      redraw(next?.dataset.id);
     }),
     exportControl("Export", () => thread.turns.map(({ reply }) => reply)),
   );
@@ -74,9 +85,15 @@ export async function openHistory({ current, open, removed }) {
     const wanted = find.value.trim().toLowerCase();
     const fitting = threads.filter((thread) => textOf(thread).includes(wanted));
     list.replaceChildren(
-      ...fitting.map((thread) => entry(thread, { current: thread.id === current(), open, removed, redraw: draw })),
+      ...fitting.map((thread) => entry(thread, { current: thread.id === current(), open, removed, redraw })),
     );
     none.textContent = fitting.length ? "" : threads.length ? "No thread has this." : "What you ask is kept here.";
+  };
+  /** Draw anew, and give the focus to an entry, or to the search field. */
+  const redraw = async (id) => {
+    await draw();
+    const item = [...list.children].find((entry) => entry.dataset.id === id);
+    (item?.querySelector(".title") ?? find).focus();
   };
   find.addEventListener("input", draw);
   await draw();
