@@ -24,15 +24,17 @@ from benchmarks import sets
 from qa.assistant import Assistant
 from qa.config import Settings
 from qa.encoder import open_encoder
-from qa.evaluate import evaluate, hit_rate, reciprocal_rank
+from qa.evaluate import auroc, evaluate, hit_rate, reciprocal_rank
 from qa.ingest import build
 from qa.scorer import NONE, open_scorer
-from qa.selector import Selector
+from qa.selector import FEATURES, Selector
 from qa.text import terms
 from qa.types import Encoder, Hit, Passage, Sentence, SentenceScorer
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "benchmarks" / "quality.json"
+#: Near misses that the selector is not trained on.
+CONTRASTS = ROOT / "training" / "contrasts" / "test"
 #: A drop of more than this is a failure.
 TOLERANCE = 0.01
 FIRST = "first answer sentence right"
@@ -84,6 +86,11 @@ def figures(settings: Settings, data: Path | None, sample: int) -> Iterator[tupl
     encoder = open_encoder(settings)
     scorer = open_scorer(settings, encoder)
     yield from corpus_figures(settings, encoder, scorer)
+    contrasts = [
+        found for path in sorted(CONTRASTS.glob("*.txt")) for found in sets.contrasts(path)
+    ]
+    for measure, value in near_miss_figures(encoder, scorer, drawn(contrasts, sample)).items():
+        yield f"contrasts: {measure}", value
     if data is None:
         print("No folder of question sets given: only the shipped corpus is measured.")
         return
@@ -153,6 +160,26 @@ def ranking_figures(
         "P@1": hit_rate(ranks, 1),
         "MAP": sum(precisions) / len(precisions),
         "MRR": reciprocal_rank(ranks, 1000),
+    }
+
+
+def near_miss_figures(
+    encoder: Encoder, scorer: SentenceScorer, rankings: Sequence[sets.Ranking]
+) -> Figures:
+    """Rank the sentences of each group; then leave out the right ones, and look at the evidence."""
+    selector, store = Selector(scorer), Given(rankings)
+    answered, missed = [], []
+    for ranking in rankings:
+        wrong = tuple(
+            text for place, text in enumerate(ranking.sentences) if place not in ranking.right
+        )
+        (vector,) = encoder.encode([ranking.question])
+        for found, evidences in ((ranking, answered), (replace(ranking, sentences=wrong), missed)):
+            selection = selector.select(store, ranking.question, vector, [given(found)])
+            evidences.append(selection.features[FEATURES.index("evidence")])
+    return {
+        "P@1": ranking_figures(encoder, scorer, rankings)["P@1"],
+        "AUROC of the evidence, answers left out": auroc(answered, missed),
     }
 
 

@@ -1,6 +1,6 @@
 """The question sets that the selector is trained and measured on, read into one form.
 
-Their paths are arguments: nothing of them is in this repository.
+Their paths are arguments: but for the contrasts, nothing of them is in this repository.
 """
 
 from __future__ import annotations
@@ -93,4 +93,35 @@ def natural_questions(path: Path) -> list[Ranking]:
             sentences = tuple(text[start:end].strip() for start, end in spans)
             question, title = entry["question_text"], entry["title_text"]
             rankings.append(Ranking(question, title, "", sentences, right))
+    return rankings
+
+
+def contrasts(path: Path) -> list[Ranking]:
+    """Read groups of sentences about one thing, with the questions that each alone answers.
+
+    A group is a line `# title > heading`, then lines `1. sentence` and `1? question`; a question
+    marked `1,3?` is answered by both. Empty lines stand between groups (training/contrasts).
+
+    :raises ValueError: naming the file and the group.
+    """
+    rankings = []
+    for group in re.split(r"\n\s*\n", path.read_text(encoding="utf-8").strip()):
+        head, *lines = group.splitlines()
+        title, _, section = head.removeprefix("# ").partition(" > ")
+        found = [re.fullmatch(r"([\d,]+)([.?]) (.+)", line) for line in lines]
+        if not section or not all(found):
+            raise ValueError(f"{path}: not a group of sentences and questions: {head!r}")
+        parts = [match.groups() for match in found if match]
+        sentences = tuple(text for _, kind, text in parts if kind == ".")
+        rankings += [
+            Ranking(
+                text,
+                title,
+                section,
+                sentences,
+                frozenset(int(number) - 1 for number in numbers.split(",")),
+            )
+            for numbers, kind, text in parts
+            if kind == "?"
+        ]
     return rankings

@@ -17,6 +17,9 @@ out, all others have to lose against the null. So 0 means the same for every que
 SQuAD's sentences come without their paragraphs. A passage is made of the right sentence and
 sentences near it in the file, which are of the same article, often of the same paragraph, and of
 hard ones: near in meaning or words. SelQA brings whole sections, in order, with their headings.
+The contrasts, written for this, teach what near misses are: sentences that share names and kinds
+of fact, and questions that are answered by one of them each, so that neither the question nor the
+sentence alone tells whether the two belong together.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ import argparse
 import json
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +62,8 @@ MIXED = 0.6
 HEADED, OTHER_SECTION, UNMARKED = 0.7, 0.4, 0.4
 #: How often each sentence is read alone, and how many wrong ones there are then: hard, and near.
 SINGLY, HARD_ALONE, NEAR_ALONE = 0.6, 6, 2
+#: How often all sentences of a group of contrasts are shown but the right one.
+MISSED = 0.45
 #: Layers that are kept as they are, and the embeddings, to save a fifth of the time.
 FROZEN = 2
 #: Slope and constant of similarity to begin with.
@@ -105,6 +110,8 @@ def shelf(sentences: Sequence[Shown], heading: list[int] | None = None) -> Shelf
 class Squad:
     """Pairs of a question and a sentence, as examples."""
 
+    #: share of the questions that are shown sentences alone, no passages
+    singly: float
     questions: list[list[int]]
     #: place of the right sentence of each question
     right: list[int]
@@ -118,7 +125,7 @@ class Squad:
         """Make an example of a question, another one each time."""
         right = self.right[place]
         hard = [int(found) for found in self.hard[place] if found != right]
-        if chance.random() < SINGLY:
+        if chance.random() < self.singly:
             return self._singly(place, right, hard, chance)
 
         def show(found: int) -> Shown:
@@ -175,6 +182,8 @@ class Squad:
 class Sections:
     """Questions about sections that are known whole, as examples."""
 
+    #: share of the questions that are shown sentences alone, no passages
+    singly: float
     questions: list[list[int]]
     headings: list[list[int]]
     sections: list[list[list[int]]]
@@ -214,7 +223,7 @@ class Sections:
         if others and chance.random() < OTHER_SECTION:
             other = self._shown(place, chance.choice(others))
             chosen.append(shelf(other[chance.randrange(len(other)) :]).sentences)
-        if chance.random() < SINGLY:
+        if chance.random() < self.singly:
             chosen = [
                 [found] for found in _few([found for part in chosen for found in part], chance)
             ]
@@ -229,6 +238,30 @@ class Sections:
                 zip(self.sections[section], cosines, strict=True)
             )
         ]
+
+
+@dataclass
+class Contrasts:
+    """Questions that one sentence of a group answers, as examples."""
+
+    questions: list[list[int]]
+    headings: list[list[int]]
+    #: of each question, the sentences of its group
+    groups: list[list[Shown]]
+
+    def example(self, place: int, chance: random.Random) -> Example:
+        """Make an example of a question: the sentences of its group, each alone."""
+        heading = self.headings[place] if chance.random() < HEADED else []
+        right = [found for found in self.groups[place] if found[1]]
+        wrong = sorted((found for found in self.groups[place] if not found[1]), key=_unlike)
+        shown = [*wrong[:2], *chance.sample(wrong[2:], min(1, len(wrong[2:])))]
+        if chance.random() >= MISSED:
+            shown += right
+        return Example(self.questions[place], [Shelf(heading, [found]) for found in shown])
+
+
+def _unlike(found: Shown) -> float:
+    return -found[2]
 
 
 def _few(shown: Sequence[Shown], chance: random.Random) -> list[Shown]:
@@ -315,7 +348,7 @@ def rows_of(examples: Sequence[Example], tokenizer: Tokenizer) -> Iterator[list[
 class Judge(nn.Module):
     """The model, with slope and constant of the similarity that it adds to."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bfloat16: bool) -> None:
         """Begin from an encoder, or go on from a folder that `save` wrote."""
         super().__init__()
         self.reader = BertForTokenClassification.from_pretrained(
@@ -334,6 +367,7 @@ class Judge(nn.Module):
             nn.init.zeros_(self.reader.classifier.bias)
         for frozen in (self.reader.bert.embeddings, *self.reader.bert.encoder.layer[:FROZEN]):
             frozen.requires_grad_(False)
+        self.bfloat16 = bfloat16
         self.slope = nn.Parameter(torch.tensor(similarity["slope"]))
         self.constant = nn.Parameter(torch.tensor(similarity["constant"]))
 
@@ -348,7 +382,7 @@ class Judge(nn.Module):
             segments[place, row.second : len(row.ids)] = 1
             for number, (start, end) in enumerate(row.spans):
                 means[place, number, start:end] = 1 / max(1, end - start)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
             hidden = self.reader.bert(
                 input_ids=ids, attention_mask=mask, token_type_ids=segments
             ).last_hidden_state
@@ -388,7 +422,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.2e-4, help="highest learning rate")
     parser.add_argument("--batch", type=int, default=16, help="questions a step")
     parser.add_argument("--repeat", type=int, default=3, help="how often SelQA is seen an epoch")
-    parser.add_argument("--questions", type=int, default=0, help="only so many, to try something")
+    parser.add_argument("--questions", type=int, default=0, help="only so many of SQuAD an epoch")
+    parser.add_argument("--singly", type=float, default=SINGLY, help="share of questions read so")
+    parser.add_argument("--bfloat16", action="store_true", help="faster, if the processor has it")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
@@ -397,10 +433,10 @@ def main() -> None:
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    squad, sections = read(arguments, tokenizer)
-    judge = Judge(arguments.start or folder)
+    everything = read(arguments, tokenizer)
+    judge = Judge(arguments.start or folder, arguments.bfloat16)
     tokenizer.save(str(arguments.out / "tokenizer.json"))
-    train(judge, squad, sections, tokenizer, chance, arguments)
+    train(judge, everything, tokenizer, chance, arguments)
 
 
 def save(judge: Judge, out: Path) -> None:
@@ -412,10 +448,12 @@ def save(judge: Judge, out: Path) -> None:
 
 #: Questions at the end of each file that are never trained on, to choose settings with.
 HELD_OUT_SHARE, HELD_OUT_SECTIONS = 0.04, 80
+#: The contrasts, written for this project; those for measuring lie in another folder beside these.
+CONTRASTS = Path(__file__).parent / "contrasts" / "train"
 
 
-def read(arguments: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Squad, Sections]:
-    """Read both sets, and turn them into word pieces."""
+def read(arguments: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Squad, Sections, Contrasts]:
+    """Read all sets, and turn them into word pieces."""
 
     def pieces(texts: Sequence[str]) -> list[list[int]]:
         encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
@@ -427,7 +465,9 @@ def read(arguments: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Squad, Se
     places = {sentence: place for place, sentence in enumerate(sentences)}
     kept = int(len(pairs) * (1 - HELD_OUT_SHARE))
     encoder = open_encoder(Settings(index=arguments.out / "index"))
+    singly = arguments.singly
     squad = Squad(
+        singly,
         pieces(questions[:kept]),
         [places[sentence] for _, sentence in pairs[:kept]],
         pieces(sentences),
@@ -436,6 +476,7 @@ def read(arguments: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Squad, Se
     rankings = sets.selqa(arguments.selqa)[:-HELD_OUT_SECTIONS]
     headings = [" - ".join(filter(None, (item.title, item.section))) for item in rankings]
     sections = Sections(
+        singly,
         pieces([item.question for item in rankings]),
         pieces(headings),
         [pieces(item.sentences) for item in rankings],
@@ -446,24 +487,48 @@ def read(arguments: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Squad, Se
             for heading, item in zip(headings, rankings, strict=True)
         ],
     )
-    return squad, sections
+    return squad, sections, _contrasts(encoder, pieces)
+
+
+def _contrasts(encoder: Encoder, pieces: Callable[[Sequence[str]], list[list[int]]]) -> Contrasts:
+    rankings = [
+        ranking for path in sorted(CONTRASTS.glob("*.txt")) for ranking in sets.contrasts(path)
+    ]
+    headings = [f"{item.title} - {item.section}" for item in rankings]
+    shown = [
+        [f"{heading}\n{sentence}" for sentence in item.sentences]
+        for heading, item in zip(headings, rankings, strict=True)
+    ]
+    texts = list(dict.fromkeys(text for group in shown for text in group))
+    vectors = dict(zip(texts, encoder.encode(texts), strict=True))
+    asked = encoder.encode([item.question for item in rankings])
+    groups = [
+        [
+            (ids, number in item.right, float(vectors[text] @ vector))
+            for number, (ids, text) in enumerate(zip(pieces(item.sentences), group, strict=True))
+        ]
+        for item, group, vector in zip(rankings, shown, asked, strict=True)
+    ]
+    return Contrasts(pieces([item.question for item in rankings]), pieces(headings), groups)
 
 
 def train(
     judge: Judge,
-    squad: Squad,
-    sections: Sections,
+    read: tuple[Squad, Sections, Contrasts],
     tokenizer: Tokenizer,
     chance: random.Random,
     arguments: argparse.Namespace,
 ) -> None:
     """Run the steps; questions of like length share one, so that little is spent on padding."""
+    squad, sections, contrasts = read
     places = list(range(len(squad.questions)))
     if arguments.questions:
         places = chance.sample(places, arguments.questions)
-    around = list(range(len(sections.questions)))
-    everything = [(squad, place) for place in places]
-    everything += [(sections, place) for place in around] * arguments.repeat
+    everything: list[tuple[Any, int]] = [(squad, place) for place in places]
+    everything += [(sections, at) for at in range(len(sections.questions))] * arguments.repeat
+    # a group of six has near misses, and is seen three times as often as one of four
+    groups = enumerate(contrasts.groups)
+    everything += [(contrasts, at) for at, group in groups for _ in range(len(group) - 3)]
     steps = int(len(everything) * arguments.epochs / arguments.batch)
     mark = tokenizer.token_to_id("?")
     trained = [parameter for parameter in judge.parameters() if parameter.requires_grad]
