@@ -17,6 +17,7 @@ import pytest
 
 import qa
 from fakes import ARTICLE
+from patience import PATIENCE
 
 #: Python runs this at the start of every process that finds it, our children included.
 GUARD = """
@@ -107,7 +108,9 @@ def test_index_serve_and_ask_stay_on_this_machine(seen: Path) -> None:
             assert server.stdout
             found = re.search(r"127\.0\.0\.1:(\d+)", server.stdout.readline())
             assert found
-            with closing(http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)) as to:
+            with closing(
+                http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=PATIENCE)
+            ) as to:
                 reply = post(to, "/api/v1/answer", {"question": question})
                 assert "$330 billion" in str(reply["answer"])
                 job = post(to, "/api/v1/index", {"full": True})
@@ -123,7 +126,7 @@ def test_index_serve_and_ask_stay_on_this_machine(seen: Path) -> None:
                     assert (served.status, bool(served.read())) == (200, True)
         finally:
             server.terminate()
-            server.wait(20)
+            server.wait(PATIENCE)
     guarded = seen.with_name("guarded").read_text()
     assert guarded.count("\n") >= 6  # the five commands, and the build that the server started
     assert not seen.exists(), seen.read_text()

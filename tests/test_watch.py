@@ -18,17 +18,11 @@ import pytest
 
 import qa.watch
 from fakes import CORPUS, SLOW_BUILD, fill
+from patience import PATIENCE, until
 from qa.config import Settings
 from qa.stores.generation import pointer
 from qa.stores.local import LocalStore
 from qa.watch import watch
-
-
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -87,7 +81,7 @@ def test_the_index_follows_the_corpus(watched: Settings, number: signal.Signals)
             ]
         time.sleep(2)  # what the build wrote into the corpus is no change
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
     assert err == ""
     events = [json.loads(line) for line in out.splitlines()]
@@ -100,7 +94,7 @@ def test_a_change_while_nothing_ran_counts(watched: Settings) -> None:
     with watching(watched) as process:
         until(lambda: pointer(watched.index) != "")
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     before = pointer(watched.index)
     (watched.corpus / "notes.txt").unlink()
     with watching(watched):

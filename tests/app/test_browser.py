@@ -14,6 +14,7 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from app.test_serve import started
 from fakes import ARTICLE
+from patience import PATIENCE
 from qa.config import Settings
 from qa.encoder import open_encoder
 from qa.ingest import build
@@ -57,7 +58,7 @@ def served(article_index: Settings, tmp_path_factory: pytest.TempPathFactory) ->
         server, port = found
         yield f"http://127.0.0.1:{port}"
         server.terminate()
-        assert server.wait(10) == 0
+        assert server.wait(PATIENCE) == 0
 
 
 @pytest.fixture(params=["desktop", "phone"])
@@ -200,7 +201,7 @@ sys.exit(main(sys.argv[1:]))
     with started("-c", code, "serve", "--port", "0", *where) as (server, port):
         yield f"http://127.0.0.1:{port}", corpus, tmp_path
         server.terminate()
-        assert server.wait(20) == 0
+        assert server.wait(PATIENCE) == 0
 
 
 PAUSING = """

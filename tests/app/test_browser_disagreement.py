@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from app.test_serve import started
 from fakes import fill
+from patience import PATIENCE
 from qa.config import Settings
 from qa.encoder import open_encoder
 from qa.ingest import build
@@ -40,7 +41,7 @@ def address(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         server, port = found
         yield f"http://127.0.0.1:{port}"
         server.terminate()
-        assert server.wait(30) == 0
+        assert server.wait(PATIENCE) == 0
 
 
 @pytest.fixture(params=[(1100, 800, "light"), (320, 640, "dark")], ids=["desktop", "phone"])

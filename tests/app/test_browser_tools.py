@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from test_browser import ARGUMENTS, SANCTIONS, WORLD_CUP, ask, fits, keep
 
 from app.test_serve import started
+from patience import PATIENCE
 from qa.config import Settings
 from qa.verify import read_citations
 
@@ -31,7 +32,7 @@ def served(
     with started(*command) as (server, port):
         yield f"http://127.0.0.1:{port}"
         server.terminate()
-        assert server.wait(20) == 0
+        assert server.wait(PATIENCE) == 0
 
 
 @pytest.fixture(params=[(1100, "light"), (320, "dark")], ids=["desktop", "phone"])

@@ -12,6 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.test_serve import started
+from patience import PATIENCE
 from qa.config import Settings
 
 Serve = Callable[..., FlaskClient]
@@ -307,7 +308,7 @@ def test_what_is_no_sound_request(indexed: Settings) -> None:
 
 def exchange(port: int, text: str) -> str:
     """Send bytes, and return all that comes back until the other side has no more to say."""
-    with closing(socket.create_connection(("127.0.0.1", port), timeout=30)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)) as connection:
         connection.sendall(text.encode("latin-1"))
         connection.shutdown(socket.SHUT_WR)
         received = b""

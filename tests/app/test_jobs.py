@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from flask.testing import FlaskClient
 
 from app.test_serve import started
 from fakes import CORPUS, SLOW_BUILD, fill
+from patience import PATIENCE, until
 from qa.app import create_app
 from qa.app.jobs import Job, Jobs, without_paths
 from qa.assistant import Live
@@ -58,13 +59,6 @@ def slow(prepared: Settings, tmp_path: Path) -> Iterator[Jobs]:
 @pytest.fixture
 def client(prepared: Settings, slow: Jobs) -> FlaskClient:
     return create_app(Live(prepared), slow).test_client()
-
-
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.02)
 
 
 def ended(jobs: Jobs, job: Job) -> Job:
@@ -448,13 +442,13 @@ sys.exit(main(sys.argv[1:]))
 """
     command = ["-c", code, "serve", "--port", "0", "--corpus", corpus, "--index", index]
     with started(*command) as (server, port):
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
             connection.request("POST", "/api/v1/index", "{}", JSON)
             reply = connection.getresponse()
             place = reply.headers["Location"]
             reply.read()
         until((tmp_path / "begun").exists)
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
             connection.request("GET", place, headers=EVENTS)
             stream = connection.getresponse()
             assert stream.readline() == b"event: progress\n"  # sent at once, not at the end
@@ -462,7 +456,7 @@ sys.exit(main(sys.argv[1:]))
             server.send_signal(number)
             events = parsed("event: progress\n" + stream.read().decode())
         assert (events[-1][0], events[-1][1]["state"]) == ("done", "cancelled")
-        assert server.wait(10) == 0
+        assert server.wait(PATIENCE) == 0
     assert pointer(prepared.index) == ""
     with pytest.raises(ProcessLookupError):
         os.kill(int(begun.name.removeprefix("begun-")), 0)
@@ -474,7 +468,9 @@ def test_a_watching_server_rebuilds(prepared: Settings) -> None:
     with started(*command) as (server, port):
 
         def uris() -> list[str]:
-            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+            with closing(
+                http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+            ) as connection:
                 connection.request("GET", "/api/v1/sources")
                 reply = json.loads(connection.getresponse().read())
             return [source["uri"] for source in reply.get("sources", [])]
@@ -483,4 +479,4 @@ def test_a_watching_server_rebuilds(prepared: Settings) -> None:
         fill(prepared.corpus, {"new.txt": "Tin melts at 232 degrees."})
         until(lambda: uris() == sorted([*CORPUS, "new.txt"]))
         server.terminate()
-        assert server.wait(15) == 0
+        assert server.wait(PATIENCE) == 0

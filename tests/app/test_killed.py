@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 from app.test_drain import request
 from app.test_serve import started
 from fakes import fill
+from patience import PATIENCE, until
 from qa.config import Settings
 from qa.doctor import checks
 from qa.feedback import read
@@ -69,13 +69,6 @@ def server(
     where = ["--corpus", str(settings.corpus), "--index", str(settings.index)]
     with started("-c", SERVER, str(folder), "serve", "--port", str(port), *where) as found:
         yield found
-
-
-def until(true: Callable[[], Any], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.02)
 
 
 def runs(pid: int) -> bool:
@@ -132,7 +125,7 @@ def test_nothing_acknowledged_is_lost(indexed: Settings, tmp_path: Path) -> None
         until(lambda: list(tmp_path.glob("build-*")) and list(tmp_path.glob("answer-*")))
         until(lambda: len(kept) > 5)
         os.kill(process.pid, signal.SIGKILL)
-        assert process.wait(30) == -signal.SIGKILL
+        assert process.wait(PATIENCE) == -signal.SIGKILL
         stopping.set()
         for thread in threads:
             thread.join()
@@ -159,7 +152,7 @@ def test_nothing_acknowledged_is_lost(indexed: Settings, tmp_path: Path) -> None
         done = job(port, headers["Location"])
         assert done["state"] == "done", done
         os.kill(process.pid, signal.SIGKILL)
-        process.wait(30)
+        process.wait(PATIENCE)
     with server(indexed, tmp_path, port):
         status, _, body = request(port, "GET", "/api/v1/status")
         found = json.loads(body)

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 
 import qa.readers
+from patience import PATIENCE
 from qa.app.queue import Queue, abandoned
 from qa.app.rate import RateLimiter, client_of
 from qa.assistant import Assistant
@@ -145,7 +146,7 @@ def test_the_queue_runs_a_few_lets_a_few_wait_and_sends_the_rest_away() -> None:
     with ThreadPoolExecutor(5) as clients:
         replies = [clients.submit(queue.run, work) for _ in range(5)]
         for _ in range(2):
-            assert running.acquire(timeout=10)
+            assert running.acquire(timeout=PATIENCE)
         while sum(queue.state()) < 5:
             pass
         assert queue.state() == (2, 3)
@@ -234,7 +235,7 @@ def test_a_full_queue_over_the_interface(serve: Serve, monkeypatch: pytest.Monke
     monkeypatch.setattr(Assistant, "ask", slow)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(ask, client.application.test_client())
-        assert began.wait(10)
+        assert began.wait(PATIENCE)
         reply = ask(client)
         assert (reply.status_code, reply.headers["Retry-After"]) == (429, "1")
         assert 'qa_queue{state="running"} 1.0' in client.get("/metrics").text

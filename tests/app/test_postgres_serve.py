@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from app.test_serve import post, started
+from patience import PATIENCE
 from postgres import Servers
 from qa.config import Settings
 from qa.encoder import OpenVINOEncoder
@@ -63,7 +64,7 @@ def test_two_servers_on_one_store_that_is_rebuilt(
         replies = [_answered_from(port, last) for port in (one, other)]
         for process in (first, second):
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE)
         told = [process.stderr.read() for process in (first, second) if process.stderr]
     assert (set(statuses), told) == ({200}, ["", ""])
     assert len(generations) > 1

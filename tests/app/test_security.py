@@ -12,6 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.test_serve import started
+from patience import PATIENCE
 from qa.config import Settings
 
 Serve = Callable[..., FlaskClient]
@@ -277,7 +278,9 @@ def test_the_server_does_not_say_what_it_is(indexed: Settings) -> None:
             "nonsense\r\n\r\n",
             "GET /%zz HTTP/9\r\n\r\n",
         ):
-            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+            with closing(
+                http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+            ) as connection:
                 connection.connect()
                 connection.sock.sendall(request.encode())
                 connection.sock.settimeout(10)

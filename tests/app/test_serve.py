@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE
 from qa.config import Settings
 
 #: Starts the server with answers that take until a file appears.
@@ -53,7 +54,7 @@ def started(*command: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 def post(port: int, question: str) -> tuple[int, dict[str, object]]:
     body = json.dumps({"question": question})
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
         connection.request("POST", "/api/v1/answer", body, {"Content-Type": "application/json"})
         reply = connection.getresponse()
         return reply.status, json.loads(reply.read())
@@ -72,13 +73,14 @@ def test_a_stopped_server_ends_cleanly(article_index: Settings, number: signal.S
         for client in clients:
             client.join()
         server.send_signal(number)
-        assert server.wait(10) == 0
+        assert server.wait(PATIENCE) == 0
         assert server.stderr and server.stderr.read() == ""
 
 
 def test_a_request_in_flight_is_answered_before_the_end(
-    article_index: Settings, tmp_path: Path
+    article_index: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("QA_DRAIN_SECONDS", "3600")
     command = [
         "-c",
         SLOW,
@@ -99,7 +101,7 @@ def test_a_request_in_flight_is_answered_before_the_end(
         server.terminate()
         (tmp_path / "go").touch()
         client.join()
-        assert server.wait(10) == 0
+        assert server.wait(PATIENCE) == 0
     ((status, reply),) = replies
     assert (status, reply["question"]) == (200, question)
 
