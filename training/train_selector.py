@@ -61,7 +61,7 @@ MIXED = 0.6
 #: How often headings are shown, another section is shown, and the question mark is dropped.
 HEADED, OTHER_SECTION, UNMARKED = 0.7, 0.4, 0.4
 #: How often each sentence is read alone, and how many wrong ones there are then: hard, and near.
-SINGLY, HARD_ALONE, NEAR_ALONE = 0.6, 6, 2
+SINGLY, HARD_ALONE, NEAR_ALONE = 0.6, 4, 1
 #: How often all sentences of a group of contrasts are shown but the right one.
 MISSED = 0.45
 #: Layers that are kept as they are, and the embeddings, to save a fifth of the time.
