@@ -82,7 +82,7 @@ def test_every_sentence_stands_alone_and_carries_its_source(brief: str) -> None:
 
 QUESTIONS = [
     json.loads(line)
-    for name in ("corpus", "hard")
+    for name in ("corpus", "hard", "near")
     for line in (ROOT / "tests" / "questions" / f"{name}.jsonl").read_text("utf-8").splitlines()
 ]
 
