@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fakes import FakeEncoder
+from qa import scorer
 from qa.config import Settings
 from qa.encoder import OpenVINOEncoder, model_folder
 from qa.errors import ModelMissing
@@ -34,7 +35,6 @@ TINY = {
     "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "intermediate_size": 16,
-    "num_labels": 1,
     "initializer_range": 1.0,
 }
 
@@ -47,20 +47,21 @@ METALS = passage(
 RIVERS = passage("The Danube rises in the Black Forest.", "It is 2,850 kilometres long.")
 
 
-@pytest.fixture(scope="module")
-def reading_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A selector of the smallest size, never trained, exported as training/ does."""
+@pytest.fixture(scope="module", params=[1, 2])
+def reading_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A selector of the smallest size, never trained: one number of each word piece, or two."""
     import torch
     from transformers import BertConfig, BertForTokenClassification
 
     class Scores(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            config = BertConfig(**TINY)
+            config = BertConfig(**TINY, num_labels=request.param)
             self.model = BertForTokenClassification(config)
 
         def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Any:
-            return self.model(input_ids, attention_mask, token_type_ids).logits[..., 0]
+            logits = self.model(input_ids, attention_mask, token_type_ids).logits
+            return logits if request.param > 1 else logits[..., 0]
 
     folder = tmp_path_factory.mktemp("selector")
     torch.manual_seed(3)
@@ -127,6 +128,14 @@ def test_what_is_read_is_added_to_similarity(
     total = score(opened(reading_model, slope=20.0, constant=-3.0), question, [METALS])[0]
     similarity = score(SimilarityScorer(FakeEncoder()), question, [METALS])[0]
     assert total == pytest.approx(read + 2 * similarity - 3, abs=1e-4)
+
+
+def test_one_word_may_be_the_answer() -> None:
+    first = np.array([1.0, 2.0, 3.0], np.float32)
+    assert scorer._said(first) == pytest.approx(2)
+    assert scorer._said(np.stack([first, np.zeros(3)], 1)) == pytest.approx(2)
+    peak = np.log(np.array([28.0, 1.0, 1.0]))
+    assert scorer._said(np.stack([first, peak], 1)) == pytest.approx(2 + np.log(10))
 
 
 def test_only_the_likeliest_are_read(reading_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +269,7 @@ def pair_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
     folder = tmp_path_factory.mktemp("pairs")
-    config = BertConfig(**TINY)
+    config = BertConfig(**TINY, num_labels=1)
     BertForSequenceClassification(config).save_pretrained(folder / "bare")
     tokenizer = AutoTokenizer.from_pretrained(str(model_folder("all-MiniLM-L6-v2")))
     tokenizer.save_pretrained(folder / "bare")

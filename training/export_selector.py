@@ -35,18 +35,18 @@ MAX_TOKENS = QUESTION + HEADING + PASSAGE
 
 
 class Scores(torch.nn.Module):
-    """From word pieces to one number each."""
+    """From word pieces to the numbers of each."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Any:
-        """Return shape (rows, word pieces)."""
+        """Return shape (rows, word pieces, numbers)."""
         found = self.model(
             input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
         )
-        return SCALE * found.logits[..., 0]
+        return SCALE * found.logits
 
 
 def samples(tokenizer: Tokenizer, path: Path) -> list[list[Any]]:

@@ -3,9 +3,10 @@
     python -m training.train_selector SQUAD-SENTENCES-TRAIN.tsv SELQA-TRAIN.json OUT
 
 Starts from the weights of all-MiniLM-L6-v2 that ship with the program. Its input is the question
-and a passage: title and headings where they are known, then sentences, or one sentence alone. What
-it says of a sentence is the mean of one linear output over its word pieces, so one run scores all
-sentences of a passage, each beside its neighbours.
+and a passage: title and headings where they are known, then sentences, or one sentence alone. It
+has two linear outputs for a word piece. What it says of a sentence is the mean of the first over
+its word pieces and the logarithm of the mean exponential of the second, so that one word can be the
+answer; one run scores all sentences of a passage, each beside its neighbours.
 
 It learns what similarity leaves open: a sentence's log-odds are what the model says of it, plus its
 cosine to the question times a slope, plus a constant; slope and constant are learned too.
@@ -30,12 +31,14 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from benchmarks import sets
+from safetensors.torch import load_file
 from sklearn.feature_extraction.text import TfidfVectorizer
 from tokenizers import Tokenizer
 from torch import nn
@@ -44,6 +47,7 @@ from transformers import BertForTokenClassification
 from qa.config import Settings
 from qa.encoder import model_folder, open_encoder
 from qa.types import Encoder
+from training.reword import reworded
 
 CLS, SEP = "[CLS]", "[SEP]"
 #: What a linear output is multiplied with, so that log-odds of some size are quickly learned.
@@ -64,8 +68,17 @@ HEADED, OTHER_SECTION, UNMARKED = 0.7, 0.4, 0.4
 SINGLY, HARD_ALONE, NEAR_ALONE = 0.6, 4, 1
 #: How often all sentences of a group of contrasts are shown but the right one.
 MISSED = 0.45
-#: Layers that are kept as they are, and the embeddings, to save a fifth of the time.
-FROZEN = 2
+#: How often one of another group is shown, too.
+ELSEWHERE = 0.3
+#: Layers that are kept as they are, from the lowest, as the embeddings always are. The first two
+#: trainings kept two.
+FROZEN = 0
+#: Numbers that the model has for a word piece: of the first two trainings one, of later ones two.
+HEADS = 2
+#: Stands for the second of them where a word piece is of another sentence.
+ELSEWHERE_PEAK = -30.0
+#: None: what is trained on is not learned by heart (training/README.md).
+DROPOUT = 0.0
 #: Slope and constant of similarity to begin with.
 SLOPE, CONSTANT = 12.0, -7.0
 #: The file that keeps them beside a model.
@@ -242,22 +255,61 @@ class Sections:
 
 @dataclass
 class Contrasts:
-    """Questions that one sentence of a group answers, as examples."""
+    """Questions that one sentence of a group answers, or two, as examples."""
 
-    questions: list[list[int]]
+    #: how many of the questions were there at first
+    known: int
+    rankings: list[sets.Ranking]
     headings: list[list[int]]
     #: of each question, the sentences of its group
-    groups: list[list[Shown]]
+    sentences: list[list[list[int]]]
+    #: of each question, those sentences as vectors, shape (sentences, dimension)
+    vectors: list[Any]
+    encoder: Encoder
+    pieces: Callable[[Sequence[str]], list[list[int]]]
+    #: of each question, the places of those about the same group
+    together: list[range] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.together = []
+        for _, group in groupby(self.rankings, lambda ranking: ranking.sentences):
+            first = len(self.together)
+            size = len(list(group))
+            self.together += [range(first, first + size)] * size
 
     def example(self, place: int, chance: random.Random) -> Example:
-        """Make an example of a question: the sentences of its group, each alone."""
+        """Make an example of a question, put otherwise at times: each sentence alone."""
+        ranking = self.rankings[place]
+        other = chance.choice([at for at in self.together[place] if at != place])
+        question, joined = reworded(ranking.question, self.rankings[other].question, chance)
+        answers = ranking.right | self.rankings[other].right if joined else ranking.right
+        asked = self.encoder.encode([question])[0]
+        cosines = self.vectors[place] @ asked
+        shown = [
+            (pieces, number in answers, float(cosine))
+            for number, (pieces, cosine) in enumerate(
+                zip(self.sentences[place], cosines, strict=True)
+            )
+        ]
         heading = self.headings[place] if chance.random() < HEADED else []
-        right = [found for found in self.groups[place] if found[1]]
-        wrong = sorted((found for found in self.groups[place] if not found[1]), key=_unlike)
-        shown = [*wrong[:2], *chance.sample(wrong[2:], min(1, len(wrong[2:])))]
+        right = [found for found in shown if found[1]]
+        wrong = sorted((found for found in shown if not found[1]), key=_unlike)
+        chosen = [*wrong[:2], *chance.sample(wrong[2:], min(1, len(wrong[2:])))]
         if chance.random() >= MISSED:
-            shown += right
-        return Example(self.questions[place], [Shelf(heading, [found]) for found in shown])
+            chosen += chance.sample(right, chance.randint(1, len(right)))
+        shelves = [Shelf(heading, [found]) for found in chosen]
+        if chance.random() < ELSEWHERE:
+            shelves.append(self._elsewhere(place, asked, chance))
+        return Example(self.pieces([question])[0], shelves)
+
+    def _elsewhere(self, place: int, asked: Any, chance: random.Random) -> Shelf:
+        """Return a sentence of another group."""
+        other = chance.randrange(len(self.rankings) - len(self.together[place]))
+        if other >= self.together[place].start:
+            other += len(self.together[place])
+        number = chance.randrange(len(self.sentences[other]))
+        cosine = float(self.vectors[other][number] @ asked)
+        return Shelf(self.headings[other], [(self.sentences[other][number], False, cosine)])
 
 
 def _unlike(found: Shown) -> float:
@@ -353,18 +405,26 @@ class Judge(nn.Module):
         super().__init__()
         self.reader = BertForTokenClassification.from_pretrained(
             folder,
-            num_labels=1,
+            num_labels=HEADS,
             attn_implementation="sdpa",
             classifier_dropout=0.0,
-            hidden_dropout_prob=0.05,
+            hidden_dropout_prob=DROPOUT,
             attention_probs_dropout_prob=0.0,
+            ignore_mismatched_sizes=True,
         )
         similarity = {"slope": SLOPE, "constant": CONSTANT}
+        head = self.reader.classifier
         if (folder / SIMILARITY).is_file():
             similarity = json.loads((folder / SIMILARITY).read_text(encoding="utf-8"))
+            known = load_file(folder / "model.safetensors")
+            with torch.no_grad():
+                for values, name in ((head.weight, "weight"), (head.bias, "bias")):
+                    begun = known[f"classifier.{name}"]
+                    values.zero_()
+                    values[: len(begun)] = begun
         else:
-            nn.init.normal_(self.reader.classifier.weight, std=0.02)
-            nn.init.zeros_(self.reader.classifier.bias)
+            nn.init.normal_(head.weight, std=0.02)
+            nn.init.zeros_(head.bias)
         for frozen in (self.reader.bert.embeddings, *self.reader.bert.encoder.layer[:FROZEN]):
             frozen.requires_grad_(False)
         self.bfloat16 = bfloat16
@@ -386,9 +446,16 @@ class Judge(nn.Module):
             hidden = self.reader.bert(
                 input_ids=ids, attention_mask=mask, token_type_ids=segments
             ).last_hidden_state
-        said = SCALE * self.reader.classifier(torch.bmm(means, hidden.float())).squeeze(-1)
-        places = [(place, at) for place, row in enumerate(rows) for at in range(len(row.spans))]
-        said = said[tuple(torch.tensor(places).T)]
+        found = SCALE * self.reader.classifier(hidden.float())
+        places = tuple(
+            torch.tensor(
+                [(place, at) for place, row in enumerate(rows) for at in range(len(row.spans))]
+            ).T
+        )
+        weights = means[places]
+        likely = (weights * found[places[0], :, 0]).sum(-1)
+        peaks = found[places[0], :, 1].masked_fill(weights == 0, ELSEWHERE_PEAK)
+        said = likely + torch.logsumexp(peaks, -1) - (weights > 0).sum(-1).clamp_min(1).log()
         shown = [(row.owner, *found) for row in rows for found in row.sentences]
         cosines = torch.tensor([cosine for *_, cosine in shown])
         return (
@@ -423,6 +490,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="questions a step")
     parser.add_argument("--repeat", type=int, default=3, help="how often SelQA is seen an epoch")
     parser.add_argument("--questions", type=int, default=0, help="only so many of SQuAD an epoch")
+    parser.add_argument("--known", type=float, default=1.0, help="share of train/ seen an epoch")
     parser.add_argument("--singly", type=float, default=SINGLY, help="share of questions read so")
     parser.add_argument("--bfloat16", action="store_true", help="faster, if the processor has it")
     parser.add_argument("--seed", type=int, default=1)
@@ -449,7 +517,9 @@ def save(judge: Judge, out: Path) -> None:
 #: Questions at the end of each file that are never trained on, to choose settings with.
 HELD_OUT_SHARE, HELD_OUT_SECTIONS = 0.04, 80
 #: The contrasts, written for this project; those for measuring lie in another folder beside these.
-CONTRASTS = Path(__file__).parent / "contrasts" / "train"
+CONTRASTS = Path(__file__).parent / "contrasts"
+#: Those that were there at first, of which a later training sees a share, and those added since.
+KNOWN, ADDED = "train", "added"
 
 
 def read(arguments: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Squad, Sections, Contrasts]:
@@ -491,9 +561,11 @@ def read(arguments: argparse.Namespace, tokenizer: Tokenizer) -> tuple[Squad, Se
 
 
 def _contrasts(encoder: Encoder, pieces: Callable[[Sequence[str]], list[list[int]]]) -> Contrasts:
-    rankings = [
-        ranking for path in sorted(CONTRASTS.glob("*.txt")) for ranking in sets.contrasts(path)
+    parts = [
+        [item for path in sorted((CONTRASTS / part).glob("*.txt")) for item in sets.contrasts(path)]
+        for part in (KNOWN, ADDED)
     ]
+    rankings = [ranking for part in parts for ranking in part]
     headings = [f"{item.title} - {item.section}" for item in rankings]
     shown = [
         [f"{heading}\n{sentence}" for sentence in item.sentences]
@@ -501,15 +573,15 @@ def _contrasts(encoder: Encoder, pieces: Callable[[Sequence[str]], list[list[int
     ]
     texts = list(dict.fromkeys(text for group in shown for text in group))
     vectors = dict(zip(texts, encoder.encode(texts), strict=True))
-    asked = encoder.encode([item.question for item in rankings])
-    groups = [
-        [
-            (ids, number in item.right, float(vectors[text] @ vector))
-            for number, (ids, text) in enumerate(zip(pieces(item.sentences), group, strict=True))
-        ]
-        for item, group, vector in zip(rankings, shown, asked, strict=True)
-    ]
-    return Contrasts(pieces([item.question for item in rankings]), pieces(headings), groups)
+    return Contrasts(
+        len(parts[0]),
+        rankings,
+        pieces(headings),
+        [pieces(item.sentences) for item in rankings],
+        [np.stack([vectors[text] for text in group]) for group in shown],
+        encoder,
+        pieces,
+    )
 
 
 def train(
@@ -527,8 +599,14 @@ def train(
     everything: list[tuple[Any, int]] = [(squad, place) for place in places]
     everything += [(sections, at) for at in range(len(sections.questions))] * arguments.repeat
     # a group of six has near misses, and is seen three times as often as one of four
-    groups = enumerate(contrasts.groups)
-    everything += [(contrasts, at) for at, group in groups for _ in range(len(group) - 3)]
+    seen = [
+        (contrasts, at)
+        for at, group in enumerate(contrasts.sentences)
+        for _ in range(3 if len(group) > 4 else 1)
+    ]
+    known = [(origin, at) for origin, at in seen if at < contrasts.known]
+    everything += chance.sample(known, int(arguments.known * len(known)))
+    everything += seen[len(known) :]
     steps = int(len(everything) * arguments.epochs / arguments.batch)
     mark = tokenizer.token_to_id("?")
     trained = [parameter for parameter in judge.parameters() if parameter.requires_grad]

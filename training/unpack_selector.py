@@ -3,9 +3,9 @@
     python -m training.unpack_selector OUT
     python -m training.train_selector SQUAD-SENTENCES-TRAIN.tsv SELQA-TRAIN.json NEXT --start OUT
 
-The graph holds 8-bit integers; what it was rounded from is not kept, and not needed: embeddings and
-lowest layers were never trained, so they are taken from the encoder, and the rest comes within some
-percent of what was trained.
+The graph holds 8-bit integers; what it was rounded from is not kept, and not needed: embeddings
+were never trained, so they are taken from the encoder, and the rest comes within some percent of
+what was trained.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ import torch
 from transformers import BertForTokenClassification
 
 from qa.encoder import model_folder
-from training.train_selector import FROZEN, SIMILARITY
+from training.train_selector import SIMILARITY
 
 SHIPPED = Path(__file__).parents[1] / "src" / "qa" / "model"
-#: Parts that training leaves as they are.
-UNTRAINED = ("bert.embeddings.", *(f"bert.encoder.layer.{layer}." for layer in range(FROZEN)))
+#: What training leaves as it is.
+UNTRAINED = "bert.embeddings."
 
 
 def main() -> None:
@@ -35,11 +35,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="folder for the weights")
     arguments = parser.parse_args()
+    found = weights(openvino.Core().read_model(SHIPPED / "model.xml"))
     model = BertForTokenClassification.from_pretrained(
-        model_folder("all-MiniLM-L6-v2"), num_labels=1
+        model_folder("all-MiniLM-L6-v2"), num_labels=len(found["classifier.weight"])
     )
     known = model.state_dict()
-    found = weights(openvino.Core().read_model(SHIPPED / "model.xml"))
     trained = {name for name in known if not name.startswith(UNTRAINED)}
     if missing := sorted(trained.difference(found)):
         raise SystemExit(f"{SHIPPED / 'model.xml'} lacks {missing}")

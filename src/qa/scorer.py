@@ -59,9 +59,9 @@ def open_scorer(settings: Settings, encoder: Encoder) -> SentenceScorer:
 class ReadingScorer:
     """A selector that training/ makes: adds to similarity what it reads in question and sentence.
 
-    The graph turns word pieces into one number each; what it says of a sentence is the mean of
-    those of its word pieces. The likeliest sentences are read, each alone below its headings, until
-    the rest cannot win; the others are taken to be as wrong as the worst of those.
+    The graph turns word pieces into numbers, and those of a sentence say whether it answers, see
+    `_said`. The likeliest sentences are read, each alone below its headings, until the rest cannot
+    win; the others are taken to be as wrong as the worst of those.
     """
 
     def __init__(self, name: str, folder: Path, similarity: SimilarityScorer, cache: Path) -> None:
@@ -131,7 +131,7 @@ class ReadingScorer:
         rows = list(self._rows(question, sentences))
         outputs = self._graph.result().run_all([row.inputs() for row in rows])
         return [
-            float(pieces[0, row.start : len(row.ids) - 1].mean())
+            _said(pieces[0, row.start : len(row.ids) - 1])
             for row, pieces in zip(rows, outputs, strict=True)
         ]
 
@@ -155,6 +155,19 @@ class ReadingScorer:
 
     def _count(self, texts: Sequence[str]) -> list[int]:
         return [len(pieces) for pieces in self._pieces(texts)]
+
+
+def _said(pieces: Scores) -> float:
+    """Return what the graph says of a sentence.
+
+    :param pieces: shape (word pieces,), whose mean it is; or shape (word pieces, 2), and then the
+        second numbers count, too, by the logarithm of their mean exponential, which the highest
+        rules: one word may be the answer.
+    """
+    if pieces.ndim == 1:
+        return float(pieces.mean())
+    likely, answers = pieces.T
+    return float(likely.mean() + np.log(np.exp(answers).mean()))
 
 
 @dataclass(frozen=True, slots=True)
