@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 
-import pytest
 from training.reword import join, key_words, misspell, reworded
 
 ASKED = "Which shipping company was Halden's biggest customer in 2021?"
@@ -47,9 +46,3 @@ def test_most_questions_stay_as_they_are_and_some_are_joined() -> None:
     found = [reworded(ASKED, OTHER, chance) for _ in range(1000)]
     assert 600 < sum(text == ASKED for text, _ in found) < 800
     assert 80 < sum(joined for _, joined in found) < 160
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_without_another_question_none_is_joined(seed: int) -> None:
-    chance = random.Random(seed)
-    assert not any(joined for _, joined in (reworded(ASKED, None, chance) for _ in range(100)))

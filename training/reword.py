@@ -28,12 +28,12 @@ _BEFORE = (
 _LONG = 6
 
 
-def reworded(question: str, other: str | None, chance: random.Random) -> tuple[str, bool]:
+def reworded(question: str, other: str, chance: random.Random) -> tuple[str, bool]:
     """Return a question as it is or put otherwise, and whether the other was joined to it."""
-    joined, drawn = False, chance.random()
-    if drawn < JOINED:
-        if other:
-            question, joined = join(question, other, chance), True
+    drawn = chance.random()
+    joined = drawn < JOINED
+    if joined:
+        question = join(question, other, chance)
     elif drawn < JOINED + CHATTY:
         question = chance.choice(_BEFORE) + question
     elif drawn < JOINED + CHATTY + KEY_WORDS:

@@ -76,7 +76,7 @@ FROZEN = 0
 #: Numbers that the model has for a word piece: of the first two trainings one, of later ones two.
 HEADS = 2
 #: Stands for the second of them where a word piece is of another sentence.
-ELSEWHERE_PEAK = -30.0
+OTHERS_PEAK = -30.0
 #: None: what is trained on is not learned by heart (training/README.md).
 DROPOUT = 0.0
 #: Slope and constant of similarity to begin with.
@@ -454,7 +454,7 @@ class Judge(nn.Module):
         )
         weights = means[places]
         likely = (weights * found[places[0], :, 0]).sum(-1)
-        peaks = found[places[0], :, 1].masked_fill(weights == 0, ELSEWHERE_PEAK)
+        peaks = found[places[0], :, 1].masked_fill(weights == 0, OTHERS_PEAK)
         said = likely + torch.logsumexp(peaks, -1) - (weights > 0).sum(-1).clamp_min(1).log()
         shown = [(row.owner, *found) for row in rows for found in row.sentences]
         cosines = torch.tensor([cosine for *_, cosine in shown])
