@@ -47,21 +47,20 @@ METALS = passage(
 RIVERS = passage("The Danube rises in the Black Forest.", "It is 2,850 kilometres long.")
 
 
-@pytest.fixture(scope="module", params=[1, 2])
-def reading_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A selector of the smallest size, never trained: one number of each word piece, or two."""
+@pytest.fixture(scope="module")
+def reading_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A selector of the smallest size, never trained: two numbers of each word piece."""
     import torch
     from transformers import BertConfig, BertForTokenClassification
 
     class Scores(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            config = BertConfig(**TINY, num_labels=request.param)
+            config = BertConfig(**TINY, num_labels=2)
             self.model = BertForTokenClassification(config)
 
         def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Any:
-            logits = self.model(input_ids, attention_mask, token_type_ids).logits
-            return logits if request.param > 1 else logits[..., 0]
+            return self.model(input_ids, attention_mask, token_type_ids).logits
 
     folder = tmp_path_factory.mktemp("selector")
     torch.manual_seed(3)
@@ -132,7 +131,6 @@ def test_what_is_read_is_added_to_similarity(
 
 def test_one_word_may_be_the_answer() -> None:
     first = np.array([1.0, 2.0, 3.0], np.float32)
-    assert scorer._said(first) == pytest.approx(2)
     assert scorer._said(np.stack([first, np.zeros(3)], 1)) == pytest.approx(2)
     peak = np.log(np.array([28.0, 1.0, 1.0]))
     assert scorer._said(np.stack([first, peak], 1)) == pytest.approx(2 + np.log(10))

@@ -42,11 +42,11 @@ class Scores(torch.nn.Module):
         self.model = model
 
     def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Any:
-        """Return shape (rows, word pieces, 2), or (rows, word pieces) where there is one number."""
+        """Return shape (rows, word pieces, 2)."""
         found = self.model(
             input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
         )
-        return SCALE * found.logits.squeeze(-1)
+        return SCALE * found.logits
 
 
 def samples(tokenizer: Tokenizer, path: Path) -> list[list[Any]]:

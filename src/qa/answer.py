@@ -23,7 +23,7 @@ from qa.types import (
 
 #: Sentences an answer has at most, and how far below the best one another may score.
 SENTENCES = 3
-MARGIN = 2.0
+MARGIN = 3.0
 
 
 def prefer(candidates: Sequence[Candidate], phrases: Sequence[str]) -> Sequence[Candidate]:

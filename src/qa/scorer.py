@@ -34,7 +34,7 @@ _READ = 10
 _TURN = 2
 #: Reading adds more than this to the log-odds of fewer than 4 sentences in 100: one that is so far
 #: behind the best one is not read.
-_LARGEST = 4.0
+_LARGEST = 8.0
 #: Word pieces that a row's length is rounded up to a multiple of: few different lengths keep the
 #: runtime from preparing many.
 _STEP = 16
@@ -160,12 +160,9 @@ class ReadingScorer:
 def _said(pieces: Scores) -> float:
     """Return what the graph says of a sentence.
 
-    :param pieces: shape (word pieces,), whose mean it is; or shape (word pieces, 2), and then the
-        second numbers count, too, by the logarithm of their mean exponential, which the highest
-        rules: one word may be the answer.
+    :param pieces: shape (word pieces, 2): the first numbers count by their mean, the second by the
+        logarithm of their mean exponential, which the highest rules: one word may be the answer.
     """
-    if pieces.ndim == 1:
-        return float(pieces.mean())
     likely, answers = pieces.T
     return float(likely.mean() + np.log(np.exp(answers).mean()))
 
