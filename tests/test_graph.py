@@ -1,13 +1,38 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from patience import PATIENCE
 from qa.encoder import COMPILED, OpenVINOEncoder
 from qa.graph import Graph
+
+#: Runs a graph for the first time in four threads, which all come while the first gets ready.
+AT_ONCE = r"""
+import sys, threading, time
+from pathlib import Path
+import numpy as np
+from numpy.lib import NumpyVersion
+from qa.graph import Graph
+begin = NumpyVersion.__init__
+def slow(self, version):
+    time.sleep(0.2)
+    begin(self, version)
+NumpyVersion.__init__ = slow
+together = threading.Barrier(4)
+def run():
+    graph = Graph(Path(sys.argv[1]), Path(sys.argv[2]))
+    together.wait()
+    shape = graph.run(np.ones((1, 4), np.int64), np.ones((1, 4), np.int64)).shape
+    sys.stdout.write(f"{shape}\n")
+for thread in [threading.Thread(target=run) for _ in range(4)]:
+    thread.start()
+"""
 
 
 @pytest.fixture
@@ -49,6 +74,14 @@ def test_a_graph_runs_where_nothing_can_be_kept(model: Path, tmp_path: Path) -> 
     assert vectors(Graph(model, tmp_path / "file" / "below")) == vectors(
         Graph(model, tmp_path / "kept")
     )
+
+
+def test_threads_that_run_their_first_graph_at_once_do_not_wait_for_ever(
+    model: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", AT_ONCE, str(model), str(tmp_path / "kept")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert done.stdout == "(1, 384)\n" * 4
 
 
 def test_an_encoder_keeps_its_graph_beside_the_exported_models(model: Path) -> None:

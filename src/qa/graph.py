@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+_one_at_a_time = threading.Lock()
+
 
 def openvino() -> Any:
-    """Import OpenVINO without its telemetry, which opens a connection as soon as it is imported."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
+    """Import OpenVINO without its telemetry, which opens a connection as soon as it is imported.
 
+    The first array that it makes of a tensor is made here, by one thread: where two threads made
+    the first one, each would wait for ever, one for the interpreter, one for the other to be ready.
+    """
+    with _one_at_a_time:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+        import openvino
+
+        _ = openvino.Tensor(np.zeros(1)).data
     return openvino
 
 
