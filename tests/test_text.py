@@ -12,6 +12,7 @@ from qa.text import (
     fold_initials,
     line_ends,
     matches,
+    percent,
     same_sentence,
     sentences,
     strip,
@@ -273,6 +274,14 @@ def test_same_sentence(one: str, other: str, same: bool) -> None:
 
 
 # what is shown in the place of nothing
+
+
+@pytest.mark.parametrize(
+    ("confidence", "shown"),
+    [(0.0, "0%"), (0.244, "24%"), (0.986, "99%"), (0.998, "99%"), (1.0, "99%")],
+)
+def test_no_confidence_is_shown_as_certain(confidence: float, shown: str) -> None:
+    assert percent(confidence) == shown
 
 
 def test_a_mark_of_no_length_shows_its_label() -> None:

@@ -40,6 +40,7 @@ from qa.errors import (
     UnknownGeneration,
     UnknownSource,
 )
+from qa.text import percent
 from qa.types import Answer, Citation, Disagreement, Encoder, Order, RankedPassage, Span
 
 if TYPE_CHECKING:
@@ -487,7 +488,7 @@ def _print_answer(reply: Answer) -> None:
             print(f"    Also in: {_safe(other.uri)}, characters {other.start}-{other.end}")
     for found in reply.disagreements:
         _print_disagreement(found)
-    print(f"\nConfidence {reply.confidence:.0%}.")
+    print(f"\nConfidence {percent(reply.confidence)}.")
 
 
 def _print_disagreement(found: Disagreement) -> None:
@@ -514,7 +515,7 @@ def _print_refusal(reply: Answer, sources: int) -> None:
     name = "source" if sources == 1 else "sources"
     verb = "does" if sources == 1 else "do"
     print(f"The {sources} {name} searched {verb} not answer this ", end="")
-    print(f"(confidence {reply.confidence:.0%}).")
+    print(f"(confidence {percent(reply.confidence)}).")
     if reply.passages:
         print("Related, not an answer:")
     for passage in reply.passages[:3]:

@@ -17,7 +17,7 @@ from qa.assistant import Assistant
 from qa.config import Settings, web_folder
 from qa.errors import UnknownSource
 from qa.splitter import section_at
-from qa.text import Pages, line_ends
+from qa.text import Pages, line_ends, percent
 from qa.types import Answer, Document, Location, Store
 from qa.verify import CheckedCitation, CitationState, Cited, verify
 
@@ -270,7 +270,7 @@ def _notes(found: Evidence) -> list[str]:
     notes.append(f"Searched: {what}, in the index {found.generation}")
     if searched.sources is not None:
         notes.append(f"Only these sources: {', '.join(searched.sources)}")
-    notes.append(f"Confidence that the sources answer: {found.confidence:.0%}")
+    notes.append(f"Confidence that the sources answer: {percent(found.confidence)}")
     return notes
 
 

@@ -305,6 +305,11 @@ def line_ends(text: str, start: int, end: int) -> int:
     return feeds + returns - text.count("\r\n", start, end)
 
 
+def percent(confidence: float) -> str:
+    """Return a confidence in whole per cent, at most 99: none is certain."""
+    return f"{min(confidence, 0.99):.0%}"
+
+
 def same_sentence(plain: str) -> str:
     """Return the form in which two sentences are compared for being the same.
 

@@ -26,12 +26,14 @@ from qa.assistant import LONGEST_QUESTION
 from qa.errors import QAError, QuestionError
 from qa.examples import Examples
 from qa.shape import shape
+from qa.text import percent
 from qa.types import Citation, Document, Span
 from qa.verify import Cited, locate
 
 pages = Blueprint("pages", __name__)
 pages.add_app_template_filter(size_in_words, "size")
 pages.add_app_template_filter(confidence_in_words, "confidence")
+pages.add_app_template_filter(percent)
 
 #: Spans besides the cited one that a link may mark.
 _MOST_NEAR = 50
