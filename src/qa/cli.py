@@ -576,7 +576,7 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
         for thread in beside:
             thread.join(_LAST_SECONDS)
         # a thread in the model cannot be stopped, and Python would wait for it
-        if not complete or any(thread.is_alive() for thread in beside):
+        if not complete or busy() or any(thread.is_alive() for thread in beside):
             logging.shutdown()
             os._exit(DONE)
     return DONE

@@ -147,6 +147,17 @@ def test_the_time_for_it_is_limited(
     assert replies == [(0, {}, b"")]
 
 
+def test_a_question_that_was_given_up_holds_nothing_up(
+    indexed: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QA_REQUEST_SECONDS", "1")
+    with server(indexed, tmp_path) as (process, port):
+        status, _, _ = request(port, "POST", "/api/v1/answer", {"question": "Gold?"})
+        assert status == 503
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
 def test_a_second_signal_ends_at_once(indexed: Settings, tmp_path: Path) -> None:
     with server(indexed, tmp_path) as (process, port):
         asking = threading.Thread(

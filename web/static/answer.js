@@ -141,10 +141,14 @@ function passageList(passages) {
   return make("ol", { class: "passages" }, ...passages.map(passageEntry));
 }
 
+/** Return the confidence of a reply in whole per cent, at most 99: none is certain. */
+function percent(reply) {
+  return `${Math.min(99, Math.round(reply.confidence * 100))}%`;
+}
+
 /** Say in words how sure an answer is, the number on demand. */
 function confidence(reply) {
   const [, word] = WORDS.find(([least]) => reply.confidence >= least);
-  const share = Math.min(99, Math.round(reply.confidence * 100));
   return make(
     "details",
     { class: "confidence" },
@@ -152,7 +156,7 @@ function confidence(reply) {
     make(
       "p",
       { class: "facts" },
-      `The chance that the sources answer this is ${share}%, as fitted on questions with known answers. ` +
+      `The chance that the sources answer this is ${percent(reply)}, as fitted on questions with known answers. ` +
         `Answered in ${Math.round(reply.took_ms)} ms.`,
     ),
   );
@@ -187,7 +191,7 @@ function refused(reply, sources) {
   const searched = filtered(reply) ? "Searched: what fits the filters. " : `Searched: ${plural(sources, "source")}. `;
   return [
     make("h3", {}, "The sources do not answer this."),
-    make("p", { class: "facts" }, `${searched}The chance that they answer is ${Math.round(reply.confidence * 100)}%.`),
+    make("p", { class: "facts" }, `${searched}The chance that they answer is ${percent(reply)}.`),
     nearest.length
       ? make("section", {}, make("h3", {}, "Related, not an answer"), passageList(nearest))
       : null,
