@@ -273,7 +273,7 @@ def test_same_sentence(one: str, other: str, same: bool) -> None:
     assert (same_sentence(one) == same_sentence(other)) is same
 
 
-# what is shown in the place of nothing
+# confidence
 
 
 @pytest.mark.parametrize(
@@ -282,6 +282,9 @@ def test_same_sentence(one: str, other: str, same: bool) -> None:
 )
 def test_no_confidence_is_shown_as_certain(confidence: float, shown: str) -> None:
     assert percent(confidence) == shown
+
+
+# what is shown in the place of nothing
 
 
 def test_a_mark_of_no_length_shows_its_label() -> None:
